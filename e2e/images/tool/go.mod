@@ -1,0 +1,3 @@
+module cubelet.dev/e2e/images/tool
+
+go 1.26
