@@ -24,6 +24,9 @@ programs=(kubelet kube-scheduler kube-controller-manager kube-apiserver etcd con
 # What a stock kubelet and the CNI plugins change on the machine.
 sysctls=(vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys
 	kernel.keys.root_maxbytes net.ipv4.ip_forward)
+# Stock programs use these whatever their settings say.
+folders=(/var/lib/kubelet /usr/libexec/kubernetes /run/containerd /var/log/containers /var/lib/cni)
+machine=$RIG/../machine
 
 begin() {
 	step=$((step + 1))
@@ -67,9 +70,17 @@ claim() {
 
 # --- Network, cgroups, settings of the machine ---
 
+# The first rig remembers it, the last one puts it back.
 remember_machine() {
-	[ -e "$RIG/sysctl" ] || sysctl -e "${sysctls[@]}" >"$RIG/sysctl"
-	[ -e "$RIG/iptables" ] || iptables-save 2>/dev/null | grep -o '^:KUBE[^ ]*' | sort -u >"$RIG/iptables" || true
+	local path
+	[ -e "$machine/done" ] && return
+	mkdir -p "$machine"
+	sysctl -e "${sysctls[@]}" >"$machine/sysctl"
+	iptables-save 2>/dev/null | grep -o '^:KUBE[^ ]*' | sort -u >"$machine/iptables" || true
+	for path in "${folders[@]}"; do
+		[ -e "$path" ] || echo "$path"
+	done >"$machine/folders"
+	touch "$machine/done"
 }
 
 make_network() {
@@ -106,6 +117,13 @@ make_certificates() {
 	kubeadm init phase certs all --config "$RIG/kubeadm.yaml" >"$RIG/log/kubeadm.log" 2>&1 &&
 		kubeadm init phase kubeconfig all --config "$RIG/kubeadm.yaml" --kubeconfig-dir "$RIG/conf" >>"$RIG/log/kubeadm.log" 2>&1 ||
 		die "kubeadm failed: see $RIG/log/kubeadm.log"
+	# For curl, which costs a tenth of a kubectl.
+	admin_field client-certificate-data >"$RIG/conf/admin.crt"
+	admin_field client-key-data >"$RIG/conf/admin.key"
+}
+
+admin_field() {
+	awk -v key="$1:" '$1 == key { print $2 }' "$RIG/conf/admin.conf" | base64 -d
 }
 
 apiserver_ready() {
@@ -326,14 +344,17 @@ restore_machine() {
 	done
 	iptables -D FORWARD -i "$POD_LINK" -o "$POD_LINK" -j ACCEPT 2>/dev/null || true
 	other_rigs && return # they still need the rest
-	[ -s "$RIG/sysctl" ] && sysctl -q -e -p "$RIG/sysctl" >/dev/null 2>&1
+	[ -e "$machine/done" ] || return 0
+	sysctl -q -e -p "$machine/sysctl" >/dev/null 2>&1 || true
 	for table in mangle nat filter; do
 		iptables -t $table -S 2>/dev/null | awk '$1 == "-N" && $2 ~ /^KUBE/ { print $2 }' | while read -r chain; do
-			grep -qxF ":$chain" "$RIG/iptables" 2>/dev/null && continue
+			grep -qxF ":$chain" "$machine/iptables" && continue
 			iptables -t $table -S | grep -F -- "-j $chain" | sed 's/^-A/-D/' | xargs -r -L1 iptables -t $table || true
 			iptables -t $table -F "$chain" && iptables -t $table -X "$chain" || true
 		done
 	done
+	xargs -r rm -rf <"$machine/folders"
+	rm -rf "$machine"
 }
 
 remove_files() {
@@ -342,15 +363,11 @@ remove_files() {
 	find "$RIG/containerd/state" -name bootstrap.json -exec jq -r .address {} + 2>/dev/null | while read -r socket; do
 		rm -f "${socket#unix://}"
 	done
-	rmdir /run/containerd/s /run/containerd 2>/dev/null || true
 	for link in /var/log/containers/*; do
 		case $(readlink "$link") in "$RIG"/*) rm -f "$link" ;; esac
 	done
-	rmdir /var/log/containers 2>/dev/null || true
 	rm -rf /var/lib/cni/results/cubelet-rig-"$RIG_ID"-* 2>/dev/null || true
-	rmdir /var/lib/cni/results /var/lib/cni 2>/dev/null || true
 	rm -rf --one-file-system "${RIG:?}"
-	rmdir "$(dirname "$RIG")" 2>/dev/null || true
 }
 
 remove_rig() {
@@ -359,8 +376,9 @@ remove_rig() {
 	end_programs
 	unmount_all
 	remove_cgroups
-	restore_machine
 	remove_files
+	restore_machine
+	rmdir "$(dirname "$RIG")" 2>/dev/null || true
 }
 
 down() {

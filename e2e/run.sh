@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the end-to-end cases against a rig and says for each one whether it passed.
+#
+#   run.sh              all cases; CASE=name (or several, or patterns) runs these
+#
+# KUBELET=ours (default) or stock; RIG_ID=1 by default; E2E_JOBS cases at once; KEEP=1 leaves the cluster running.
+# A case says in its head: "# group: alone" when it kills or restarts something, "# only: ours|stock REASON".
+set -euo pipefail
+
+export RIG_ID=${RIG_ID:-1} KUBELET=${KUBELET:-ours}
+# shellcheck source=e2e/rig/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/rig/lib.sh"
+e2e=$repo/e2e
+out=${E2E_LOGS:-$repo/build/e2e}/$KUBELET
+jobs=${E2E_JOBS:-3}
+limit=${E2E_TIMEOUT:-600}
+
+field() {
+	sed -n "s/^# $1: //p" "$2" | head -n 1
+}
+
+# One case in a namespace and a folder of its own; its verdict is one line.
+run_case() {
+	local file=$1 name start code=0 only
+	name=$(basename "$file" .sh)
+	only=$(field only "$file")
+	if [ -n "$only" ] && [ "${only%% *}" != "$KUBELET" ]; then
+		echo "ok - $name # skip only for $only"
+		return
+	fi
+	start=$EPOCHREALTIME
+	mkdir -p "$out/$name"
+	NS=e2e-${name//_/-} WORK=$out/$name timeout -k 20 "$limit" bash "$file" >"$out/$name/log" 2>&1 || code=$?
+	start=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+	case $code in
+	0)
+		echo "ok - $name ($start s)"
+		rm -rf "${out:?}/$name"
+		;;
+	77)
+		echo "ok - $name # skip $(tail -n 1 "$out/$name/log")"
+		rm -rf "${out:?}/$name"
+		;;
+	*)
+		echo "not ok - $name ($start s): exit code $code, see $out/$name/log"
+		tail -n 5 "$out/$name/log" | sed 's/^/    /'
+		;;
+	esac
+}
+
+choose() {
+	local pattern patterns file
+	[ -n "${CASE:-}" ] || {
+		ls "$e2e"/cases/*.sh
+		return
+	}
+	read -ra patterns <<<"$CASE"
+	for pattern in "${patterns[@]}"; do
+		for file in "$e2e"/cases/*.sh; do
+			# shellcheck disable=SC2254 # patterns are wanted
+			case $(basename "$file" .sh) in $pattern | [0-9][0-9][0-9]-$pattern) echo "$file" ;; esac
+		done
+	done
+}
+
+cases=$(choose)
+[ -n "$cases" ] || die "no case '$CASE': $(cd "$e2e/cases" && echo *.sh)"
+rig_supervised kubelet && started=no || started=yes
+"$e2e/rig/rig.sh" cluster
+mkdir -p "$out"
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+
+together=() alone=()
+for file in $cases; do
+	if [ "$(field group "$file")" = alone ]; then
+		alone+=("$file")
+	else
+		together+=("$file")
+	fi
+done
+echo "1..$((${#together[@]} + ${#alone[@]}))"
+running=0
+for file in "${together[@]}"; do
+	if [ $running -ge "$jobs" ]; then
+		wait -n || true
+		running=$((running - 1))
+	fi
+	run_case "$file" | tee -a "$results" &
+	running=$((running + 1))
+done
+wait
+for file in "${alone[@]}"; do
+	run_case "$file" | tee -a "$results"
+done
+
+[ "$started" = no ] || [ -n "${KEEP:-}" ] || "$e2e/rig/rig.sh" down
+failed=$(grep -c '^not ok' "$results" || true)
+skipped=$(grep -c '^ok .*# skip' "$results" || true)
+passed=$(($(grep -c '^ok' "$results" || true) - skipped))
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
