@@ -88,7 +88,13 @@ get() {
 }
 
 pod_is() {
-	api "/api/v1/namespaces/$NS/pods/$1" 2>/dev/null | jq -e "$2" >/dev/null 2>&1
+	api "/api/v1/namespaces/$NS/pods/$1" >"$WORK/seen.json" 2>/dev/null
+	jq -e "$2" "$WORK/seen.json" >/dev/null 2>&1
+}
+
+# seen JQ: of the very object that ended the last wait_for
+seen() {
+	jq -r "$1" "$WORK/seen.json"
 }
 
 # wait_for POD JQ [SECONDS]: until the expression is true of the pod.
@@ -138,7 +144,7 @@ events() {
 }
 
 event_seen() {
-	events "$1" | grep -qE "$2"
+	events "$1" | grep -E "$2" >/dev/null # with -q the writer could die of SIGPIPE
 }
 
 # wait_event POD REGEX [SECONDS]
@@ -156,7 +162,6 @@ in_pod() {
 	kubectl exec "$name" -- "$@"
 }
 
-# The first part of a v1 or v2 value: cgroup_value POD-UID-FOLDER FILE-V1 CONTROLLER, path by pod_cgroup
 cgroup_v2() {
 	[ -e /sys/fs/cgroup/cgroup.controllers ]
 }

@@ -31,7 +31,7 @@ run_case() {
 	fi
 	start=$EPOCHREALTIME
 	mkdir -p "$out/$name"
-	NS=e2e-${name//_/-} WORK=$out/$name timeout -k 20 "$limit" bash "$file" >"$out/$name/log" 2>&1 || code=$?
+	NS=e2e-$name-$((EPOCHSECONDS % 10000)) WORK=$out/$name timeout -k 20 "$limit" bash "$file" >"$out/$name/log" 2>&1 || code=$?
 	start=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
 	case $code in
 	0)

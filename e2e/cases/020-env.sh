@@ -5,7 +5,7 @@
 
 kubectl create configmap conf --from-literal=colour=blue --from-literal=empty= >/dev/null
 kubectl create secret generic key --from-literal=pass='p w"d' >/dev/null
-pod env 'labels: {tier: front}, annotations: {note: "two words"}' <<-EOT
+pod env 'labels: {tier: front}, annotations: {note: "two words"}' <<-'EOT'
 	restartPolicy: Never
 	containers:
 	- name: c

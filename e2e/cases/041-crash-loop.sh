@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A container that fails again and again: back-off with stock's words, counts and last state.
+. "$(dirname "$0")/../lib.sh"
+
+busybox_pod crash 'echo bye; exit 5'
+wait_for crash '.status.containerStatuses[0] | .state.waiting.reason == "CrashLoopBackOff" and .restartCount >= 1' 120
+status=$(seen '.status.containerStatuses[0]')
+expect_like message "$(jq -r .state.waiting.message <<<"$status")" \
+	"^back-off (10|20|40)s restarting failed container=c pod=crash_$NS\($(get crash .metadata.uid)\)\$"
+expect last "$(jq -c '.lastState.terminated | [.reason, .exitCode]' <<<"$status")" '["Error",5]'
+expect phase "$(seen .status.phase)" Running
+expect conditions "$(seen '[.status.conditions[] | select(.type | test("Ready$")) | "\(.type) \(.status) \(.reason) \(.message)"] | join(";")')" \
+	"Ready False ContainersNotReady containers with unready status: [c];ContainersReady False ContainersNotReady containers with unready status: [c]"
+wait_event crash "^Warning BackOff Back-off restarting failed container c in pod crash_$NS\($(get crash .metadata.uid)\)\$"
+previous() { # the very last run's log may be going away while a new one starts
+	[ "$(kubectl logs crash --previous)" = bye ]
+}
+wait_until 30 "output of the last run" previous
