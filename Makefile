@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# cubelet. `make help` lists what there is to do.
+#
+# One Makefile for the whole tree. layers.mk says which folder may use which; sources are found by name:
+# foo.c belongs to its folder's archive, foo_test.c is a unit test, foo_fuzz.c a fuzz target.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 10
+CUBELET_CACHE ?= $(HOME)/.cache/cubelet
+DEPS := $(CUBELET_CACHE)/deps
+MULTIARCH := $(shell gcc -print-multiarch)
+KUBELET ?= ours
+export CUBELET_CACHE KUBELET
+
+include layers.mk
+
+# ---- sources ----
+
+folders := $(filter-out gen pkg/test,$(patsubst needs.%,%,$(filter needs.%,$(.VARIABLES))))
+protos := $(wildcard proto/*.proto proto/*/*.proto)
+gen_c := $(protos:proto/%.proto=build/gen/%.pb-c.c)
+gen_h := $(gen_c:.c=.h)
+src_of = $(filter-out %_test.c %_fuzz.c %/main.c,$(wildcard $(1)/*.c))
+tests := $(foreach f,$(folders) pkg/test,$(wildcard $(f)/*_test.c))
+fuzzers := $(foreach f,$(folders),$(wildcard $(f)/*_fuzz.c))
+
+# A folder and all that it needs, each once, users before what they use.
+closure = $(call uniq,$(1) $(foreach n,$(needs.$(1)),$(call closure,$(n))))
+uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
+all_libs = $(foreach f,$(1),$(libs.$(f)))
+
+# ---- flags ----
+
+warnings := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla \
+	-Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings -Wdate-time -Wimplicit-fallthrough -Wno-unused-parameter
+common := -std=c17 -D_GNU_SOURCE -I. -Ibuild/gen -isystem $(DEPS)/include -fno-common -fno-strict-aliasing \
+	-ffunction-sections -fdata-sections -fstack-protector-strong -g
+flags.opt := $(common) -O2 -D_FORTIFY_SOURCE=2
+flags.san := $(common) -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+flags.fuzz := $(flags.san) -fsanitize=fuzzer-no-link
+cc.opt := $(CC)
+cc.san := $(CC)
+cc.fuzz := $(FUZZ_CC)
+link.opt := -Wl,--gc-sections -Wl,-z,relro,-z,now -pie
+link.san := -fsanitize=address,undefined
+link.fuzz := -fsanitize=fuzzer,address,undefined
+
+# ---- compiling: build/VARIANT/FOLDER/foo.o and build/VARIANT/FOLDER.a ----
+
+build/gen/%.pb-c.c build/gen/%.pb-c.h: proto/%.proto
+	@mkdir -p build/gen
+	protoc-c -Iproto -I/usr/include --c_out=build/gen $<
+
+define variant_rules
+build/$(1)/gen/%.pb-c.o: build/gen/%.pb-c.c | $$(gen_h)
+	@mkdir -p $$(@D)
+	$$(cc.$(1)) $$(flags.$(1)) -w -Os -DNDEBUG -MMD -MP -c $$< -o $$@
+build/$(1)/%.o: %.c | $$(gen_h)
+	@mkdir -p $$(@D)
+	$$(cc.$(1)) $$(flags.$(1)) $$(warnings) $$(cflags.$$(patsubst %/,%,$$(dir $$<))) -MMD -MP -c $$< -o $$@
+build/$(1)/gen.a: $$(gen_c:build/gen/%.c=build/$(1)/gen/%.o)
+	@rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach v,opt san fuzz,$(eval $(call variant_rules,$(v))))
+
+define archive_rules
+build/$(1)/$(2).a: $$(patsubst %.c,build/$(1)/%.o,$$(call src_of,$(2)))
+	@mkdir -p $$(@D)
+	@rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach v,opt san fuzz,$(foreach f,$(folders) pkg/test,$(eval $(call archive_rules,$(v),$(f)))))
+
+archives = $(foreach f,$(2),build/$(1)/$(f).a)
+
+# $(1) variant, $(2) output, $(3) main object, $(4) folder
+define program_rule
+$(2): $(3) $$(call archives,$(1),$$(call closure,$(4)) $(5))
+	@mkdir -p $$(@D)
+	$$(cc.$(1)) $$(link.$(1)) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$(filter-out $$<,$$^)) \
+		$$(call all_libs,$$(call closure,$(4))) -Wl,--end-group
+endef
+
+$(eval $(call program_rule,opt,build/kubelet,build/opt/kubelet/main.o,kubelet,))
+$(foreach t,$(tests),$(eval $(call program_rule,san,$(t:%.c=build/unit/%),$(t:%.c=build/san/%.o),$(patsubst %/,%,$(dir $(t))),pkg/test pkg/base)))
+$(foreach t,$(fuzzers),$(eval $(call program_rule,fuzz,$(t:%.c=build/fuzzers/%),$(t:%.c=build/fuzz/%.o),$(patsubst %/,%,$(dir $(t))),)))
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+.SECONDARY:
+
+# ---- what people call ----
+
+.PHONY: all help deps unit lint layers fuzz interop e2e test test-full bench images up down env install clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+
+all: build/kubelet ## the programs, in build/
+
+deps: $(DEPS)/lib/.done ## the libraries that Debian does not have in the form we need
+$(DEPS)/lib/.done: tools/deps.sh
+	tools/deps.sh $(DEPS)
+$(foreach v,opt san fuzz,$(patsubst %.c,build/$(v)/%.o,$(wildcard pkg/net/*.c))): | $(DEPS)/lib/.done
+$(tests:%.c=build/unit/%) $(fuzzers:%.c=build/fuzzers/%) build/kubelet: | $(DEPS)/lib/.done
+
+unit: $(tests:%.c=build/unit/%) ## unit tests under the address and undefined-behaviour sanitizers
+	tools/unit.sh $^
+
+fuzz: $(fuzzers:%.c=build/fuzzers/%) ## every fuzz target for FUZZ_SECONDS
+	tools/fuzz.sh $(FUZZ_SECONDS) $^
+
+lint: layers ## layers, banned functions, sizes, format, static checks
+	tools/lint.sh
+
+layers: ## only the include rules of layers.mk
+	tools/layers.sh
+
+interop: ## our .proto files and codecs against the official Go modules
+	e2e/interop/run.sh
+
+e2e: all ## end-to-end cases on a stock cluster; CASE=name runs one, KUBELET=stock takes the stock kubelet
+	e2e/run.sh $(CASE)
+
+test: ## everything that guards a commit; ends with one line "N passed, N failed, N skipped"
+	tools/test.sh
+
+test-full: ## the long suites too
+	tools/test.sh full
+
+bench: all ## stock kubelet and ours side by side
+	e2e/bench/bench.sh
+
+images: ## the test images, from Debian packages
+	e2e/images/build.sh
+
+up: ## a one-node cluster whose node is ours; ends in a shell inside the pod nginx
+	e2e/rig/install.sh
+	@if [ "$(KUBELET)" = ours ]; then $(MAKE) --no-print-directory all; fi
+	@e2e/rig/rig.sh up
+
+down: ## removes everything that `make up` made
+	e2e/rig/rig.sh down
+
+env: ## export lines for a shell: PATH, KUBECONFIG, CONTAINER_RUNTIME_ENDPOINT
+	@e2e/rig/rig.sh env
+
+install: all ## programs to $(DESTDIR)$(PREFIX)/bin
+	install -D -m 0755 build/kubelet $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/kubelet
+
+clean:
+	rm -rf build

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Which folder may include which, and so links with it. The one table behind `make`, and behind `make layers`, which
+# checks every #include against it. Generated protobuf structs are plain data: `gen` may be named by anyone.
+#
+#   needs.FOLDER   folders of ours     libs.FOLDER   libraries whose headers only this folder includes
+
+needs.pkg/base :=
+needs.pkg/test := pkg/base
+needs.pkg/loop := pkg/base
+needs.pkg/sys := pkg/base
+needs.pkg/codec := pkg/base gen
+needs.pkg/stream := pkg/base
+needs.pkg/net := pkg/base pkg/loop pkg/codec pkg/stream
+needs.pkg/grpc := pkg/base pkg/loop
+needs.pkg/kube := pkg/base pkg/loop pkg/codec pkg/net gen
+needs.pkg/cri := pkg/base pkg/loop pkg/codec pkg/grpc gen
+needs.gen :=
+
+# Inside the kubelet: pod uses the managers, they never use pod; api only asks; only kubelet.c sees everything.
+kubelet.pkg := pkg/base pkg/loop pkg/codec pkg/sys pkg/kube pkg/cri gen
+needs.kubelet/config := pkg/base pkg/codec gen
+needs.kubelet/cm := $(kubelet.pkg)
+needs.kubelet/object := $(kubelet.pkg)
+needs.kubelet/volume := $(kubelet.pkg) kubelet/object
+needs.kubelet/runtime := $(kubelet.pkg) kubelet/object
+needs.kubelet/pleg := $(kubelet.pkg) kubelet/runtime
+needs.kubelet/source := $(kubelet.pkg)
+needs.kubelet/pod := $(kubelet.pkg) kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg
+needs.kubelet/node := $(kubelet.pkg) kubelet/config
+needs.kubelet/cert := $(kubelet.pkg) pkg/net kubelet/config
+needs.kubelet/gate := pkg/base pkg/loop pkg/codec pkg/stream pkg/net gen
+needs.kubelet/api := $(kubelet.pkg) pkg/net pkg/stream kubelet/config kubelet/pod kubelet/runtime kubelet/gate
+needs.kubelet := $(kubelet.pkg) pkg/net kubelet/config kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg \
+	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/api
+
+libs.pkg/loop := -l:libuv_a.a -lpthread -ldl -lrt
+libs.pkg/codec := -l:libyajl_s.a -l:libyaml.a
+libs.gen := -l:libprotobuf-c.a
+libs.pkg/net := $(DEPS)/lib/libcurl.a $(DEPS)/lib/libwebsockets.a \
+	-l:libnghttp2.a -l:libssl.a -l:libcrypto.a -l:libz.a -lpthread -ldl
+libs.pkg/grpc := -l:libgrpc_unsecure.a -l:libgpr.a -l:libaddress_sorting.a -l:libupb.a -l:libre2.a -l:libcares.a \
+	-l:libz.a $(notdir $(patsubst %,-l:%,$(wildcard /usr/lib/$(MULTIARCH)/libabsl_*.a))) \
+	-Wl,-Bstatic -lstdc++ -Wl,-Bdynamic -static-libgcc -lpthread -ldl -lrt -lm

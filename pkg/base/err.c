@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pkg/base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void append(struct err *err, const char *between, const char *text)
+{
+	size_t used = strlen(err->text);
+
+	snprintf(err->text + used, sizeof err->text - used, "%s%s", between, text);
+}
+
+int err_set(struct err *err, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(err->text, sizeof err->text, format, args);
+	va_end(args);
+	return err->code = code;
+}
+
+int err_errno(struct err *err, const char *format, ...)
+{
+	int why = errno;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(err->text, sizeof err->text, format, args);
+	va_end(args);
+	append(err, ": ", strerror(why));
+	return err->code = -why;
+}
+
+int err_wrap(struct err *err, const char *format, ...)
+{
+	char inner[ERR_TEXT_MAX];
+	va_list args;
+
+	memcpy(inner, err->text, sizeof inner);
+	va_start(args, format);
+	vsnprintf(err->text, sizeof err->text, format, args);
+	va_end(args);
+	append(err, ": ", inner);
+	return err->code;
+}

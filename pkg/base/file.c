@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pkg/base/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pkg/base/base.h"
+
+enum {
+	READ_STEP = 4096,
+	TREE_DEPTH_MAX = 256, /* deeper than any tool makes; recursion and open folders stay bounded */
+};
+
+void fd_done(int *fd)
+{
+	int saved = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	errno = saved;
+}
+
+int fd_steal(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
+int fd_write_all(int fd, const void *bytes, size_t size)
+{
+	const char *at = bytes;
+
+	while (size > 0) {
+		ssize_t n = write(fd, at, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_read(const char *path, struct buf *into, struct err *err)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return err_errno(err, "cannot open %s", path);
+	for (;;) {
+		size_t step = MIN((size_t)READ_STEP, into->limit - into->size);
+		char extra;
+		char *place = step ? buf_reserve(into, step) : &extra; /* full: is there one byte more? */
+
+		if (!place)
+			return err_set(err, -EFBIG, "%s is larger than the %zu bytes allowed", path, into->limit);
+		ssize_t n = read(fd, place, step ? step : 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, "cannot read %s", path);
+		if (n == 0)
+			return 0;
+		if (step == 0)
+			return err_set(err, -EFBIG, "%s is larger than the %zu bytes allowed", path, into->limit);
+		buf_grow(into, (size_t)n);
+	}
+}
+
+static void unlink_done(const char **path)
+{
+	if (*path)
+		unlink(*path);
+}
+
+/* A new name is durable only once the folder that holds it is. */
+static int sync_folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *folder = slash ? xstrndup(path, MAX((size_t)(slash - path), (size_t)1)) : xstrdup(".");
+	_cleanup_fd_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, struct err *err)
+{
+	_cleanup_free_ char *name = xasprintf("%s.new", path);
+	_cleanup_(unlink_done) const char *temporary = NULL;
+	_cleanup_fd_ int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd < 0)
+		return err_errno(err, "cannot create %s", name);
+	temporary = name;
+	int code = fd_write_all(fd, bytes, size);
+	if (code < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0) {
+		if (code < 0)
+			errno = -code;
+		return err_errno(err, "cannot write %s", name);
+	}
+	if (rename(name, path) < 0)
+		return err_errno(err, "cannot replace %s", path);
+	temporary = NULL;
+	if (sync_folder_of(path) < 0)
+		return err_errno(err, "cannot make %s durable", path);
+	return 0;
+}
+
+int file_poke(const char *path, const char *text, struct err *err)
+{
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, "cannot open %s", path);
+	if (write(fd, text, strlen(text)) < 0)
+		return err_errno(err, "cannot write \"%s\" to %s", text, path);
+	return 0;
+}
+
+int dir_make_all(const char *path, mode_t mode, struct err *err)
+{
+	_cleanup_free_ char *copy = xstrdup(path);
+
+	for (char *at = copy + 1; *copy; at++) {
+		char saved = *at;
+
+		if (saved != '/' && saved != 0)
+			continue;
+		*at = 0;
+		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+			return err_errno(err, "cannot make the folder %s", copy);
+		*at = saved;
+		if (saved == 0)
+			break;
+	}
+	return 0;
+}
+
+static void dir_done(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int remove_below(int folder_fd, dev_t device, int depth);
+
+static int remove_entry(int folder_fd, const char *name, dev_t device, int depth)
+{
+	struct stat st;
+
+	if (unlinkat(folder_fd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	_cleanup_fd_ int fd = openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_dev != device)
+		return -EBUSY; /* something is still mounted here */
+	int code = remove_below(fd_steal(&fd), device, depth + 1);
+	if (code < 0)
+		return code;
+	return unlinkat(folder_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Takes the descriptor. */
+static int remove_below(int folder_fd, dev_t device, int depth) // NOLINT(misc-no-recursion): bounded by TREE_DEPTH_MAX
+{
+	_cleanup_(dir_done) DIR *dir = depth > TREE_DEPTH_MAX ? NULL : fdopendir(folder_fd);
+
+	if (!dir) {
+		fd_done(&folder_fd);
+		return -ELOOP;
+	}
+	for (;;) {
+		errno = 0;
+		const struct dirent *entry = readdir(dir);
+
+		if (!entry)
+			return -errno;
+		if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
+			continue;
+		int code = remove_entry(dirfd(dir), entry->d_name, device, depth);
+		if (code < 0)
+			return code;
+	}
+}
+
+int dir_remove_all(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : err_errno(err, "cannot look at %s", path);
+	int code = remove_entry(AT_FDCWD, path, st.st_dev, 0);
+	if (code < 0) {
+		errno = -code;
+		return err_errno(err, "cannot remove %s", path);
+	}
+	return 0;
+}
+
+bool path_is_plain_name(const char *name)
+{
+	return !str_empty(name) && !str_eq(name, ".") && !str_eq(name, "..") && !strchr(name, '/') &&
+	       strlen(name) <= NAME_MAX;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Descriptors that close themselves, and files small enough to be read and replaced whole.
+ *
+ * Names are taken as given; a caller that joins parts from a peer checks them first (path_is_plain_name).
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "pkg/base/buf.h"
+#include "pkg/base/err.h"
+
+void fd_done(int *fd); /* closes unless negative; keeps errno */
+#define _cleanup_fd_ __attribute__((cleanup(fd_done)))
+int fd_steal(int *fd); /* takes the descriptor away from its owner, -1 stays behind */
+
+/* All bytes or -errno. For regular files, pipes and blocking sockets. */
+int fd_write_all(int fd, const void *bytes, size_t size);
+
+/*
+ * Appends the whole file to `into`. -ENOENT when there is none (the one code callers may match), -EFBIG past the
+ * buffer's limit. Works for /proc and /sys files, whose size is not known ahead.
+ */
+int file_read(const char *path, struct buf *into, struct err *err);
+
+/*
+ * Replaces the file so that a reader sees the old content or the new one, never a mixture, also after power loss.
+ * On failure the old content is still there and no temporary file is left.
+ */
+int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, struct err *err);
+
+/* Writes to an existing file in one write(2), as cgroup and sysctl files want it. */
+int file_poke(const char *path, const char *text, struct err *err);
+
+int dir_make_all(const char *path, mode_t mode, struct err *err); /* like mkdir -p; existing folders keep their mode */
+
+/* Removes a whole tree without following links; what is gone already is no failure. Stays on one file system. */
+int dir_remove_all(const char *path, struct err *err);
+
+/* One component that stays inside its folder: not empty, not "." or "..", no slash, at most 255 bytes. */
+bool path_is_plain_name(const char *name);
