@@ -99,7 +99,7 @@ $(foreach t,$(fuzzers),$(eval $(call program_rule,fuzz,$(t:%.c=build/fuzzers/%),
 
 # ---- what people call ----
 
-.PHONY: all help deps unit lint layers fuzz interop e2e test test-full bench images up down env install clean
+.PHONY: print-layers all help deps unit lint layers fuzz interop e2e test test-full bench images up down env install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -120,6 +120,9 @@ fuzz: $(fuzzers:%.c=build/fuzzers/%) ## every fuzz target for FUZZ_SECONDS
 
 lint: layers ## layers, banned functions, sizes, format, static checks
 	tools/lint.sh
+
+print-layers:
+	@$(foreach f,$(folders) pkg/test,echo "$(f): $(strip $(needs.$(f)))";)
 
 layers: ## only the include rules of layers.mk
 	tools/layers.sh

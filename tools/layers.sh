@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Checks every #include against layers.mk: folders of ours by needs.FOLDER, third-party headers by their one owner.
+set -eu
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+make -s --no-print-directory print-layers >build/layers.txt 2>/dev/null || {
+	mkdir -p build
+	make -s --no-print-directory print-layers >build/layers.txt
+}
+
+git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | grep -E '^(pkg|kubelet|cri-shim)/' |
+	xargs grep -nH '^#include' | awk '
+BEGIN {
+	while ((getline line < "build/layers.txt") > 0) {
+		n = split(line, part, /[: ]+/)
+		known[part[1]] = 1
+		for (i = 2; i <= n; i++)
+			if (part[i] != "")
+				may[part[1], part[i]] = 1
+	}
+	# Third-party headers: a pattern and the folder that alone may include them.
+	owner["^uv[.]h"] = "pkg/loop"
+	owner["^yajl/"] = "pkg/codec"
+	owner["^yaml[.]h"] = "pkg/codec"
+	owner["^protobuf-c/"] = "pkg/codec"
+	owner["^openssl/"] = "pkg/net"
+	owner["^libwebsockets"] = "pkg/net"
+	owner["^curl/"] = "pkg/net"
+	owner["^nghttp2/"] = "pkg/net"
+	owner["^grpc"] = "pkg/grpc"
+	owner["^archive"] = "cri-shim/image"
+}
+function folder_of(path) {
+	sub("/[^/]*$", "", path)
+	return path
+}
+function complain(what) {
+	print what
+	bad++
+}
+{
+	split($0, place, ":")
+	from = folder_of(place[1])
+	in_test = place[1] ~ /_(test|fuzz)[.]c$/ || from == "pkg/test"
+	header = $0
+	sub(/^[^#]*#include[ \t]*/, "", header)
+	name = header
+	gsub(/[<>"]/, "", name)
+	sub(/[ \t].*$/, "", name)
+	if (header ~ /^</) {
+		for (pattern in owner)
+			if (name ~ pattern && from != owner[pattern])
+				complain(place[1] ":" place[2] ": only " owner[pattern] " may include <" name ">")
+		next
+	}
+	if (name ~ /[.]pb-c[.]h$/)
+		next
+	to = folder_of(name)
+	if (to == name || to !~ /^(pkg|kubelet|cri-shim)/)
+		complain(place[1] ":" place[2] ": include from the root: \"" name "\"")
+	else if (to != from && !((from, to) in may) && !(in_test && (to == "pkg/test" || to == "pkg/base")))
+		complain(place[1] ":" place[2] ": " from " may not include " to)
+}
+END {
+	if (bad)
+		exit 1
+}'

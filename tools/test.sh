@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What guards a commit, or with `full` the long suites too. Ends with one line: "N passed, N failed, N skipped".
+#
+# Each suite prints "NAME: N passed, N failed, N skipped" at its end. The slow ones wait for containers rather than
+# compute, so they run beside the others; what they print is shown whole, one suite after the other.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+full=${1:-}
+logs=build/test
+mkdir -p $logs
+passed=0 failed=0 skipped=0
+started=$SECONDS
+
+say() {
+	echo "== $* ($((SECONDS - started)) s)"
+}
+
+# Adds up one suite; one that ended without its line has failed.
+count() {
+	local name=$1 log=$2 line
+	cat "$log"
+	line=$(grep -E "^$name: [0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$" "$log" | tail -1)
+	if [ -z "$line" ]; then
+		echo "$name: ended without a result"
+		failed=$((failed + 1))
+		return
+	fi
+	local p f s
+	read -r p f s < <(sed -E 's/.*: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped/\1 \2 \3/' <<<"$line")
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+suite() {
+	local name=$1
+	shift
+	say "$name"
+	"$@" >"$logs/$name.log" 2>&1
+	count "$name" "$logs/$name.log"
+}
+
+say "installing what the build needs"
+tools/install.sh >$logs/install.log 2>&1 || { cat $logs/install.log; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+say "building"
+if ! make -s all >$logs/build.log 2>&1; then
+	cat $logs/build.log
+	echo "0 passed, 1 failed, 0 skipped"
+	exit 1
+fi
+
+say "starting the end-to-end suites beside the others"
+# On the stock kubelet first, then on ours: a case that stock fails tests a wrong idea of Kubernetes.
+(
+	e2e/rig/install.sh
+	KUBELET=stock RIG_ID=1 e2e/run.sh
+) >$logs/e2e-stock.log 2>&1 &
+stock=$!
+
+suite lint tools/lint.sh
+suite unit make -s unit
+suite fuzz make -s fuzz
+suite interop make -s interop
+
+say "waiting for the end-to-end suite on stock"
+wait $stock
+sed 's/^e2e: /e2e-stock: /' $logs/e2e-stock.log >$logs/e2e-stock.out
+count e2e-stock $logs/e2e-stock.out
+KUBELET=ours RIG_ID=1 e2e/run.sh >$logs/e2e.log 2>&1
+count e2e $logs/e2e.log
+if [ "$full" = full ]; then
+	FUZZ_SECONDS=300 suite fuzz make -s fuzz
+fi
+say "done"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
