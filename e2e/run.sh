@@ -14,7 +14,7 @@ export RIG_ID=${RIG_ID:-1} KUBELET=${KUBELET:-ours}
 e2e=$repo/e2e
 out=${E2E_LOGS:-$repo/build/e2e}/$KUBELET
 jobs=${E2E_JOBS:-3}
-limit=${E2E_TIMEOUT:-600}
+limit=${E2E_TIMEOUT:-300}
 
 field() {
 	sed -n "s/^# $1: //p" "$2" | head -n 1

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# 256 MiB out of a pod and into it, with equal checksums.
+. "$(dirname "$0")/../lib.sh"
+
+size=$((256 << 20))
+busybox_pod c 'exec sleep 1000'
+wait_running c
+head -c $size /dev/zero | openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff -iv 00 -nosalt >"$WORK/big" 2>/dev/null
+sum=$(sha256sum <"$WORK/big")
+bulk() {
+	expect "$PROTOCOL stdin" "$(kubectl exec -i c -- sha256sum <"$WORK/big")" "$sum"
+	# "true" keeps the shell, and with it the command's standard output, open: see 108-exec-closed-output.
+	kubectl exec -i c -- sh -c 'cat >/big; true' <"$WORK/big"
+	expect "$PROTOCOL stdout" "$(kubectl exec c -- cat /big | sha256sum)" "$sum"
+	kubectl exec c -- rm /big
+}
+protocols bulk
+rm "$WORK/big"
