@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Durations as Go writes them: "1m30s", "1.5h", "300ms". Nanoseconds, up to about 292 years. */
+#include <stdint.h>
+
+enum { DURATION_TEXT_MAX = 32 };
+
+/* Whole text; -EINVAL on a missing or unknown unit and past the range. "0" needs no unit. */
+int duration_parse(const char *text, int64_t *ret_ns);
+
+void duration_format(int64_t ns, char into[DURATION_TEXT_MAX]); /* as Go's String(): "1m30s", "0s", "1.5ms" */

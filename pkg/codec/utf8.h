@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* UTF-8 as RFC 3629 has it: no surrogates, no overlong forms, nothing above U+10FFFF. */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pkg/base/buf.h"
+
+bool utf8_valid(const char *text, size_t size);
+
+/* Appends the text with every broken sequence replaced by U+FFFD, as Go does when it makes a string valid. */
+void utf8_sanitize(const char *text, size_t size, struct buf *into);
