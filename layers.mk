@@ -40,5 +40,5 @@ libs.gen := -l:libprotobuf-c.a
 libs.pkg/net := $(DEPS)/lib/libcurl.a $(DEPS)/lib/libwebsockets.a \
 	-l:libnghttp2.a -l:libssl.a -l:libcrypto.a -l:libz.a -lpthread -ldl
 libs.pkg/grpc := -l:libgrpc_unsecure.a -l:libgpr.a -l:libaddress_sorting.a -l:libupb.a -l:libre2.a -l:libcares.a \
-	-l:libz.a $(notdir $(patsubst %,-l:%,$(wildcard /usr/lib/$(MULTIARCH)/libabsl_*.a))) \
+	-l:libz.a $(wildcard /usr/lib/$(MULTIARCH)/libabsl_*.a) \
 	-Wl,-Bstatic -lstdc++ -Wl,-Bdynamic -static-libgcc -lpthread -ldl -lrt -lm

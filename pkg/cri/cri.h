@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The runtime, asked over CRI v1: 43 calls, one table, messages as the structs of proto/cri.
+ *
+ * A call's result is the decoded answer (`const Cri__VersionResponse *`), valid during `done`. On failure err.text is
+ * what a Go client prints, since users meet it in events: "rpc error: code = NotFound desc = ...". err.code is
+ * -ENOENT, -EEXIST, -ENOSYS (call not known to this runtime), -ETIMEDOUT, -ECONNREFUSED (runtime not there),
+ * -ENOBUFS, -EINVAL, -EPERM, -ECANCELED or -EREMOTEIO; -EBADMSG when the answer cannot be read, -EILSEQ when a text of
+ * the request is not UTF-8.
+ */
+#include "cri/cri.pb-c.h"
+#include "pkg/base/err.h"
+#include "pkg/loop/loop.h"
+
+enum cri_method {
+	CRI_VERSION,
+	CRI_RUN_POD_SANDBOX,
+	CRI_STOP_POD_SANDBOX,
+	CRI_REMOVE_POD_SANDBOX,
+	CRI_POD_SANDBOX_STATUS,
+	CRI_LIST_POD_SANDBOX,
+	CRI_STREAM_POD_SANDBOXES,
+	CRI_CREATE_CONTAINER,
+	CRI_START_CONTAINER,
+	CRI_STOP_CONTAINER,
+	CRI_REMOVE_CONTAINER,
+	CRI_LIST_CONTAINERS,
+	CRI_STREAM_CONTAINERS,
+	CRI_CONTAINER_STATUS,
+	CRI_UPDATE_CONTAINER_RESOURCES,
+	CRI_REOPEN_CONTAINER_LOG,
+	CRI_EXEC_SYNC,
+	CRI_EXEC,
+	CRI_ATTACH,
+	CRI_PORT_FORWARD,
+	CRI_CONTAINER_STATS,
+	CRI_LIST_CONTAINER_STATS,
+	CRI_STREAM_CONTAINER_STATS,
+	CRI_POD_SANDBOX_STATS,
+	CRI_LIST_POD_SANDBOX_STATS,
+	CRI_STREAM_POD_SANDBOX_STATS,
+	CRI_UPDATE_RUNTIME_CONFIG,
+	CRI_STATUS,
+	CRI_CHECKPOINT_CONTAINER,
+	CRI_CHECKPOINT_POD,
+	CRI_RESTORE_POD,
+	CRI_GET_CONTAINER_EVENTS,
+	CRI_LIST_METRIC_DESCRIPTORS,
+	CRI_LIST_POD_SANDBOX_METRICS,
+	CRI_STREAM_POD_SANDBOX_METRICS,
+	CRI_RUNTIME_CONFIG,
+	CRI_UPDATE_POD_SANDBOX_RESOURCES,
+	CRI_LIST_IMAGES,
+	CRI_STREAM_IMAGES,
+	CRI_IMAGE_STATUS,
+	CRI_PULL_IMAGE,
+	CRI_REMOVE_IMAGE,
+	CRI_IMAGE_FS_INFO,
+	CRI_METHODS,
+};
+
+struct cri;
+
+/* `endpoint` is unix:///path. -EINVAL for anything else; the runtime need not be there yet. */
+int cri_new(struct loop *loop, const char *endpoint, int64_t request_timeout_ms, struct cri **ret_cri, struct err *err);
+void cri_free(struct cri *cri); /* all its tasks must have ended */
+
+/*
+ * Asks once. The request may be freed after return. timeout_ms 0 takes the method's own: the configured request
+ * timeout, twice that for RunPodSandbox, none for PullImage, as the stock kubelet.
+ */
+struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMessage *request, int64_t timeout_ms,
+		      task_done_fn *done, void *owner);
+
+/* For the seven streaming calls: each answer goes to `message`, `done` ends it. */
+struct task *cri_stream(struct cri *cri, enum cri_method method, const ProtobufCMessage *request,
+			void (*message)(void *owner, const void *response), task_done_fn *done, void *owner);
+
+const char *cri_method_name(enum cri_method method);

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/slice.h>
+#include <grpc/support/alloc.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pkg/base/base.h"
+#include "pkg/grpc/grpc.h"
+#include "pkg/grpc/queue.h"
+
+enum {
+	RECONNECT_FIRST_MS = 100, /* the three of the stock kubelet's CRI client */
+	RECONNECT_LAST_MS = 3000,
+	CONNECT_TIMEOUT_MS = 5000,
+};
+
+struct rpc_client {
+	struct loop *loop;
+	grpc_channel *channel;
+	size_t n_calls;
+};
+
+/*
+ * A call runs up to two batches: the whole of a unary call is one; a stream has one for its status and one at a time
+ * for the next message. The call ends when no batch is out.
+ */
+struct call {
+	struct task task;
+	struct rpc_client *client;
+	grpc_call *call;
+	task_done_fn *done;
+	void (*message)(void *owner, const void *bytes, size_t size);
+	void *owner;
+	struct queue_tag status_tag, message_tag;
+	grpc_byte_buffer *request, *answer; /* the request lives until its batch has ended */
+	grpc_metadata_array initial, trailing;
+	grpc_status_code code;
+	grpc_slice details;
+	int batches; /* out */
+	bool ended;  /* the status is known */
+};
+
+/* ---- texts ---- */
+
+static const char *const code_names[] = {
+	"OK",       "Canceled",        "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+	"NotFound", "AlreadyExists",   "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+	"Aborted",  "OutOfRange",      "Unimplemented",    "Internal",          "Unavailable",
+	"DataLoss", "Unauthenticated",
+};
+
+const char *rpc_code_name(int code)
+{
+	static _Thread_local char other[24];
+
+	if (code >= 0 && (size_t)code < ARRAY_LEN(code_names))
+		return code_names[code];
+	snprintf(other, sizeof other, "Code(%d)", code);
+	return other;
+}
+
+int rpc_errno(int code)
+{
+	switch (code) {
+	case RPC_OK:
+		return 0;
+	case RPC_CANCELLED:
+		return -ECANCELED;
+	case RPC_INVALID_ARGUMENT:
+		return -EINVAL;
+	case RPC_DEADLINE_EXCEEDED:
+		return -ETIMEDOUT;
+	case RPC_NOT_FOUND:
+		return -ENOENT;
+	case RPC_ALREADY_EXISTS:
+		return -EEXIST;
+	case RPC_PERMISSION_DENIED:
+		return -EPERM;
+	case RPC_RESOURCE_EXHAUSTED:
+		return -ENOBUFS;
+	case RPC_UNIMPLEMENTED:
+		return -ENOSYS;
+	case RPC_UNAVAILABLE:
+		return -ECONNREFUSED;
+	default:
+		return -EREMOTEIO;
+	}
+}
+
+/* ---- the channel ---- */
+
+static grpc_arg int_arg(const char *key, int value)
+{
+	return (grpc_arg){ .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value };
+}
+
+static grpc_channel *open_channel(const char *target)
+{
+	grpc_arg args[] = {
+		int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, RPC_MESSAGE_MAX),
+		int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, RPC_MESSAGE_MAX),
+		int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS),
+		int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS),
+		int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, RECONNECT_LAST_MS),
+		/* What a client of one local server does not need, each with threads or memory of its own. */
+		int_arg(GRPC_ARG_ENABLE_RETRIES, 0),
+		int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
+		int_arg(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
+		int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0),
+		int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
+		int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+		int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+		/* Newer versions of gRPC would send the socket's path, which strict servers refuse. */
+		{ .type = GRPC_ARG_STRING,
+		  .key = (char *)(uintptr_t)GRPC_ARG_DEFAULT_AUTHORITY,
+		  .value.string = (char *)(uintptr_t) "localhost" },
+	};
+	grpc_channel_args all = { ARRAY_LEN(args), args };
+	grpc_channel_credentials *plain = grpc_insecure_credentials_create();
+	grpc_channel *channel = grpc_channel_create(target, plain, &all);
+
+	grpc_channel_credentials_release(plain);
+	return channel;
+}
+
+int rpc_client_new(struct loop *loop, const char *endpoint, struct rpc_client **ret_client, struct err *err)
+{
+	const char *path = str_has_prefix(endpoint, "unix://") ? endpoint + strlen("unix://") : endpoint;
+
+	if (str_empty(path) || path[0] != '/')
+		return err_set(err, -EINVAL, "the endpoint \"%s\" is not unix:// and an absolute path",
+			       endpoint ? endpoint : "");
+	_cleanup_free_ char *target = xasprintf("unix://%s", path);
+	struct rpc_client *client = xcalloc(1, sizeof *client);
+
+	queue_take();
+	client->loop = loop;
+	client->channel = open_channel(target);
+	*ret_client = client;
+	return 0;
+}
+
+void rpc_client_free(struct rpc_client *client)
+{
+	if (!client)
+		return;
+	base_assert(client->n_calls == 0);
+	grpc_channel_destroy(client->channel);
+	free(client);
+	queue_drop();
+}
+
+/* ---- calls ---- */
+
+static void finish(struct call *call)
+{
+	_cleanup_free_ char *message =
+		xstrndup((const char *)GRPC_SLICE_START_PTR(call->details), GRPC_SLICE_LENGTH(call->details));
+	struct rpc_reply reply = { .code = (int)call->code, .message = message, .bytes = "" };
+	grpc_byte_buffer_reader reader;
+	grpc_slice bytes = grpc_empty_slice();
+	struct err err;
+
+	if (call->answer && grpc_byte_buffer_reader_init(&reader, call->answer)) {
+		bytes = grpc_byte_buffer_reader_readall(&reader);
+		grpc_byte_buffer_reader_destroy(&reader);
+		reply.bytes = GRPC_SLICE_START_PTR(bytes);
+		reply.size = GRPC_SLICE_LENGTH(bytes);
+	}
+	if (call->code != GRPC_STATUS_OK)
+		err_set(&err, rpc_errno((int)call->code), "rpc error: code = %s desc = %s",
+			rpc_code_name((int)call->code), message);
+	call->client->n_calls--;
+	call->done(call->owner, &reply, call->code == GRPC_STATUS_OK ? NULL : &err);
+
+	grpc_slice_unref(bytes);
+	if (call->answer)
+		grpc_byte_buffer_destroy(call->answer);
+	grpc_byte_buffer_destroy(call->request);
+	grpc_metadata_array_destroy(&call->initial);
+	grpc_metadata_array_destroy(&call->trailing);
+	grpc_slice_unref(call->details);
+	grpc_call_unref(call->call);
+	free(call);
+}
+
+static void batch_ended(struct call *call)
+{
+	if (--call->batches == 0 && call->ended)
+		finish(call);
+}
+
+static void status_came(void *owner, bool ok)
+{
+	struct call *call = owner;
+
+	(void)ok; /* a batch with RECV_STATUS_ON_CLIENT always succeeds; the status tells */
+	call->ended = true;
+	batch_ended(call);
+}
+
+static void start_batch(struct call *call, const grpc_op *ops, size_t n, struct queue_tag *tag)
+{
+	call->batches++;
+	base_assert(grpc_call_start_batch(call->call, ops, n, tag, NULL) == GRPC_CALL_OK);
+}
+
+static void call_cancel(struct task *task)
+{
+	grpc_call_cancel(container_of(task, struct call, task)->call, NULL);
+}
+
+static gpr_timespec deadline(int64_t deadline_ms)
+{
+	if (deadline_ms <= 0)
+		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(deadline_ms, GPR_TIMESPAN));
+}
+
+static struct call *call_new(struct rpc_client *client, const char *method, int64_t deadline_ms, task_done_fn *done,
+			     void *owner)
+{
+	struct call *call = xcalloc(1, sizeof *call);
+
+	call->task.cancel = call_cancel;
+	call->client = client;
+	call->done = done;
+	call->owner = owner;
+	call->details = grpc_empty_slice();
+	grpc_metadata_array_init(&call->initial);
+	grpc_metadata_array_init(&call->trailing);
+	queue_tag_init(&call->status_tag, client->loop, status_came, call);
+	grpc_slice path = grpc_slice_from_copied_string(method);
+	call->call = grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue_get(), path, NULL,
+					      deadline(deadline_ms), NULL);
+	grpc_slice_unref(path);
+	client->n_calls++;
+	return call;
+}
+
+static grpc_byte_buffer *request_of(const void *bytes, size_t size)
+{
+	grpc_slice slice = grpc_slice_from_copied_buffer(bytes, size);
+	grpc_byte_buffer *request = grpc_raw_byte_buffer_create(&slice, 1);
+
+	grpc_slice_unref(slice);
+	return request;
+}
+
+/* The four ops that open a call and wait for its status; a unary call adds its answer. */
+static void start_call(struct call *call, const void *bytes, size_t size, bool with_answer)
+{
+	call->request = request_of(bytes, size);
+	grpc_op ops[6] = {
+		{ .op = GRPC_OP_SEND_INITIAL_METADATA },
+		{ .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->request },
+		{ .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT },
+		{ .op = GRPC_OP_RECV_INITIAL_METADATA,
+		  .data.recv_initial_metadata.recv_initial_metadata = &call->initial },
+		{ .op = GRPC_OP_RECV_STATUS_ON_CLIENT,
+		  .data.recv_status_on_client = { .trailing_metadata = &call->trailing,
+						  .status = &call->code,
+						  .status_details = &call->details } },
+		{ .op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->answer },
+	};
+
+	start_batch(call, ops, with_answer ? 6 : 5, &call->status_tag);
+}
+
+struct task *rpc_call(struct rpc_client *client, const char *method, const void *bytes, size_t size,
+		      int64_t deadline_ms, task_done_fn *done, void *owner)
+{
+	struct call *call = call_new(client, method, deadline_ms, done, owner);
+
+	start_call(call, bytes, size, true);
+	return &call->task;
+}
+
+static void next_message(struct call *call)
+{
+	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->answer };
+
+	start_batch(call, &op, 1, &call->message_tag);
+}
+
+static void message_came(void *owner, bool ok)
+{
+	struct call *call = owner;
+	grpc_byte_buffer *answer = steal_pointer(&call->answer);
+	grpc_byte_buffer_reader reader;
+
+	if (ok && answer && grpc_byte_buffer_reader_init(&reader, answer)) {
+		grpc_slice bytes = grpc_byte_buffer_reader_readall(&reader);
+
+		grpc_byte_buffer_reader_destroy(&reader);
+		call->message(call->owner, GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes));
+		grpc_slice_unref(bytes);
+		next_message(call);
+	}
+	if (answer)
+		grpc_byte_buffer_destroy(answer);
+	batch_ended(call);
+}
+
+struct task *rpc_stream(struct rpc_client *client, const char *method, const void *bytes, size_t size,
+			void (*message)(void *owner, const void *bytes, size_t size), task_done_fn *done, void *owner)
+{
+	struct call *call = call_new(client, method, 0, done, owner);
+
+	call->message = message;
+	queue_tag_init(&call->message_tag, client->loop, message_came, call);
+	start_call(call, bytes, size, false);
+	next_message(call);
+	return &call->task;
+}
