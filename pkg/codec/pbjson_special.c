@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "config/kubeconfig.pb-c.h"
 #include "k8s/authentication.pb-c.h"
 #include "k8s/authorization.pb-c.h"
 #include "k8s/certificates.pb-c.h"
@@ -37,6 +38,17 @@ static const struct {
 	const char *proto, *json;
 } names[] = {
 	{ &authentication__bound_object_reference__descriptor, "uID", "uid" },
+	{ &config__kubeconfig__descriptor, "current_context", "current-context" },
+	{ &config__cluster__descriptor, "tls_server_name", "tls-server-name" },
+	{ &config__cluster__descriptor, "insecure_skip_tls_verify", "insecure-skip-tls-verify" },
+	{ &config__cluster__descriptor, "certificate_authority", "certificate-authority" },
+	{ &config__cluster__descriptor, "certificate_authority_data", "certificate-authority-data" },
+	{ &config__cluster__descriptor, "proxy_url", "proxy-url" },
+	{ &config__cluster__descriptor, "disable_compression", "disable-compression" },
+	{ &config__user__descriptor, "client_certificate", "client-certificate" },
+	{ &config__user__descriptor, "client_certificate_data", "client-certificate-data" },
+	{ &config__user__descriptor, "client_key", "client-key" },
+	{ &config__user__descriptor, "client_key_data", "client-key-data" },
 };
 
 static const struct {
