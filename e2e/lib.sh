@@ -14,7 +14,7 @@ kubectl() {
 }
 
 crictl() {
-	command crictl --runtime-endpoint "unix://$CRI_SOCKET" --timeout 30s "$@"
+	command crictl --config "$RIG/conf/crictl.yaml" --timeout 30s "$@"
 }
 
 # api PATH [CURL-OPTION...]

@@ -26,7 +26,7 @@ run_case() {
 	name=$(basename "$file" .sh)
 	only=$(field only "$file")
 	if [ -n "$only" ] && [ "${only%% *}" != "$KUBELET" ]; then
-		echo "ok - $name # skip only for $only"
+		echo "ok - $name # skip only for ${only%% *}: ${only#* }"
 		return
 	fi
 	start=$EPOCHREALTIME

@@ -123,6 +123,7 @@ write_containerd() {
 		  Root = "$dir/runc"
 		  SystemdCgroup = false
 	EOT
+	printf 'runtime-endpoint: "unix://%s"\nimage-endpoint: "unix://%s"\n' "$CRI_SOCKET" "$CRI_SOCKET" >"$RIG/conf/crictl.yaml"
 	write_command containerd containerd --config "$dir/config.toml"
 }
 

@@ -390,8 +390,8 @@ down() {
 
 print_env() {
 	[ -e "$RIG/conf/admin.conf" ] || die "rig $RIG_ID is not up"
-	printf 'export PATH=%q:$PATH KUBECONFIG=%q CONTAINER_RUNTIME_ENDPOINT=%q RIG_ID=%q\n' \
-		"$BIN" "$RIG/conf/admin.conf" "unix://$CRI_SOCKET" "$RIG_ID"
+	printf 'export PATH=%q:$PATH KUBECONFIG=%q CONTAINER_RUNTIME_ENDPOINT=%q CRI_CONFIG_FILE=%q RIG_ID=%q\n' \
+		"$BIN" "$RIG/conf/admin.conf" "unix://$CRI_SOCKET" "$RIG/conf/crictl.yaml" "$RIG_ID"
 }
 
 verb=${1:-}

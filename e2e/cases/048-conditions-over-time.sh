@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Readiness of a pod over its life: times are kept while a condition stays, and change when it does.
+. "$(dirname "$0")/../lib.sh"
+
+pod life <<-'EOT'
+	containers:
+	- name: c
+	  image: busybox
+	  imagePullPolicy: IfNotPresent
+	  command: [sh, -c, "test -e /v/x && exec sleep 1000; touch /v/x; sleep 3; exit 0"]
+	  volumeMounts: [{name: v, mountPath: /v}]
+	volumes: [{name: v, emptyDir: {}}]
+EOT
+wait_for life 'any(.status.conditions[]?; .type == "Ready" and .status == "True")'
+first=$(seen '.status | [.startTime, (.conditions[] | select(.type == "Initialized" or .type == "PodScheduled") | .lastTransitionTime)] | tojson')
+ready=$(seen '.status.conditions[] | select(.type == "Ready") | .lastTransitionTime')
+wait_for life '.status.containerStatuses[0].restartCount == 1 and any(.status.conditions[]; .type == "Ready" and .status == "True")'
+expect "what stayed" "$(seen '.status | [.startTime, (.conditions[] | select(.type == "Initialized" or .type == "PodScheduled") | .lastTransitionTime)] | tojson')" "$first"
+[ "$(seen '.status.conditions[] | select(.type == "Ready") | .lastTransitionTime')" != "$ready" ] || fail "Ready went away and came back, its time did not change"
+expect "last state" "$(seen '.status.containerStatuses[0].lastState.terminated | [.exitCode, .reason] | tojson')" '[0,"Completed"]'

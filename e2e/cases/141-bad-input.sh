@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A kubelet that cannot start says why in a clear line and exits with 1.
+. "$(dirname "$0")/../lib.sh"
+
+program=$(sed -n 's/^exec \([^ ]*\) .*/\1/p' "$RIG/cmd/kubelet")
+# The second kubelet gets folders, ports and address of its own: it must never disturb the first.
+config() {
+	sed -e "s|^port: .*|port: 10350|; s|^healthzPort: .*|healthzPort: 0|; s|^podLogsDir: .*|podLogsDir: $WORK/logs|" \
+		-e "s|^staticPodPath: .*||; s|^cgroupRoot: .*|cgroupRoot: /none-of-$NS|; s|^volumePluginDir: .*|volumePluginDir: $WORK/plugins|" \
+		"$@" "$RIG/conf/kubelet.yaml" >"$WORK/config.yaml"
+	cp "$RIG/conf/kubelet.conf" "$WORK/kubeconfig"
+}
+refuses() { # WHAT REGEX FLAG...
+	local what=$1 regex=$2 code=0
+	shift 2
+	timeout 30 "$program" --config "$WORK/config.yaml" --kubeconfig "$WORK/kubeconfig" --hostname-override other \
+		--root-dir "$WORK/root" --cert-dir "$WORK/certs" "$@" >"$WORK/out" 2>&1 || code=$?
+	expect "$what: exit code" $code 1
+	grep -qE "$regex" "$WORK/out" || fail "$what: no '$regex' in: $(tail -n 5 "$WORK/out")"
+}
+config
+refuses "unknown flag" 'unknown flag: --no-such-flag' --no-such-flag
+rm "$WORK/config.yaml"
+refuses "no config" "failed to load kubelet config file.*$WORK/config.yaml.*no such file"
+echo 'kind: [' >"$WORK/config.yaml"
+refuses "no YAML" "failed to load kubelet config file"
+config -e 's/^kind: .*/kind: Nonsense/'
+refuses "wrong kind" 'no kind .*Nonsense.* is registered for version'
+config -e 's/^failSwapOn: .*/maxPods: -1/'
+refuses "bad value" 'invalid configuration: maxPods \(--max-pods\) -1 must not be a negative number'
+config -e 's/^port: .*/port: 70000/'
+refuses "bad port" 'port.*70000|70000.*port'
+config -e 's|clientCAFile: [^}]*|clientCAFile: /none/ca.crt|'
+refuses "no CA" '/none/ca.crt.*no such file'
+config
+rm "$WORK/kubeconfig"
+refuses "no kubeconfig" "$WORK/kubeconfig"
+echo '{' >"$WORK/kubeconfig"
+refuses "bad kubeconfig" 'kubeconfig|yaml|json'
+config -e 's|^containerRuntimeEndpoint: .*|containerRuntimeEndpoint: unix:///none/cri.sock|'
+refuses "no runtime" '/none/cri.sock'
+expect version "$("$program" --version)" "Kubernetes v1.37.2"
