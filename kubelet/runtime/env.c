@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/runtime/env.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "pkg/base/base.h"
+#include "pkg/base/buf.h"
+#include "pkg/base/map.h"
+#include "pkg/codec/quantity.h"
+
+/* The variables so far: a list for the order, a map for the names. */
+struct builder {
+	struct arena *arena;
+	struct map *names; /* to struct env_var */
+	struct env env;
+	struct env_var *last;
+	size_t bytes;
+};
+
+static void builder_done(struct builder *builder)
+{
+	map_free(builder->names);
+}
+
+static int set(struct builder *builder, const char *name, const char *value, struct err *err)
+{
+	struct env_var *var = map_get(builder->names, name);
+
+	builder->bytes += strlen(name) + strlen(value);
+	if (builder->bytes > ENV_MAX_BYTES)
+		return err_set(err, -E2BIG, "the environment is larger than %d bytes", ENV_MAX_BYTES);
+	if (var) {
+		var->value = value;
+		return 0;
+	}
+	var = arena_alloc(builder->arena, sizeof *var);
+	*var = (struct env_var){ .name = name, .value = value };
+	if (builder->last)
+		builder->last->next = var;
+	else
+		builder->env.first = var;
+	builder->last = var;
+	builder->env.n++;
+	map_set(builder->names, name, var);
+	return 0;
+}
+
+static const char *get(const struct builder *builder, const char *name)
+{
+	const struct env_var *var = map_get(builder->names, name);
+
+	return var ? var->value : NULL;
+}
+
+/* ---- $(NAME) ---- */
+
+static const char *look_up(const struct map *vars, const struct map *more, const char *name)
+{
+	const struct env_var *var = map_get(vars, name);
+
+	if (!var && more)
+		var = map_get(more, name);
+	return var ? var->value : NULL;
+}
+
+/* Rules of upstream's expansion package: only `$(` with a later `)` is a reference, `$$` is `$`, all else is itself. */
+static int expand(const char *text, const struct map *vars, const struct map *more, struct arena *arena,
+		  char **ret_text, struct err *err)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(ENV_MAX_BYTES);
+
+	for (const char *at = text; *at; at++) {
+		const char *end;
+
+		if (*at != '$' || !at[1]) {
+			buf_putc(&out, *at);
+			continue;
+		}
+		if (at[1] == '$') {
+			buf_putc(&out, '$');
+			at++;
+			continue;
+		}
+		end = at[1] == '(' ? strchr(at + 2, ')') : NULL;
+		if (!end) {
+			buf_append(&out, at, 2);
+			at++;
+			continue;
+		}
+
+		_cleanup_free_ char *name = xstrndup(at + 2, (size_t)(end - at - 2));
+		const char *value = look_up(vars, more, name);
+
+		if (value)
+			buf_puts(&out, value);
+		else
+			buf_append(&out, at, (size_t)(end - at) + 1);
+		at = end;
+	}
+	if (out.overflow)
+		return err_set(err, -E2BIG, "a value is larger than %d bytes after expansion", ENV_MAX_BYTES);
+	*ret_text = arena_strdup(arena, buf_text(&out));
+	return 0;
+}
+
+int env_expand_all(char *const *texts, size_t n_texts, const struct env *env, struct arena *arena, char ***ret_texts,
+		   struct err *err)
+{
+	_cleanup_map_ struct map *vars = map_new();
+	char **expanded = arena_alloc(arena, (n_texts + 1) * sizeof *expanded);
+	size_t bytes = 0;
+
+	for (struct env_var *var = env->first; var; var = var->next)
+		map_set(vars, var->name, var);
+	for (size_t i = 0; i < n_texts; i++) {
+		if (expand(texts[i], vars, NULL, arena, &expanded[i], err) < 0)
+			return err->code;
+		bytes += strlen(expanded[i]);
+		if (bytes > ENV_MAX_BYTES)
+			return err_set(err, -E2BIG, "the command is larger than %d bytes after expansion",
+				       ENV_MAX_BYTES);
+	}
+	*ret_texts = expanded;
+	return 0;
+}
+
+/* ---- services ---- */
+
+static bool has_cluster_ip(const Core__Service *service)
+{
+	return service->spec && !str_empty(service->spec->clusterip) && !str_eq(service->spec->clusterip, "None");
+}
+
+static char *variable_name(const char *text, struct arena *arena)
+{
+	char *name = arena_strdup(arena, text);
+
+	for (char *c = name; *c; c++)
+		*c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+	return name;
+}
+
+static char *lower(const char *text, struct arena *arena)
+{
+	char *copy = arena_strdup(arena, text);
+
+	for (char *c = copy; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return copy;
+}
+
+static int add_service(struct builder *builder, const Core__Service *service, struct err *err)
+{
+	struct arena *arena = builder->arena;
+	const char *ip = service->spec->clusterip, *prefix = variable_name(service->metadata->name, arena);
+	bool v6 = strchr(ip, ':') != NULL;
+	int code = set(builder, arena_printf(arena, "%s_SERVICE_HOST", prefix), ip, err);
+
+	for (size_t i = 0; code == 0 && i < service->spec->n_ports; i++) {
+		const Core__ServicePort *port = service->spec->ports[i];
+		const char *number = arena_printf(arena, "%" PRId32, port->port);
+		const char *protocol = str_or(port->protocol, "TCP"), *low = lower(protocol, arena);
+		const char *url = arena_printf(arena, v6 ? "%s://[%s]:%s" : "%s://%s:%s", low, ip, number);
+		const char *link = arena_printf(arena, "%s_PORT_%s_%s", prefix, number, variable_name(protocol, arena));
+		struct {
+			const char *name, *value;
+		} vars[] = {
+			{ i ? NULL : arena_printf(arena, "%s_SERVICE_PORT", prefix), number },
+			{ str_empty(port->name)
+				  ? NULL
+				  : arena_printf(arena, "%s_SERVICE_PORT_%s", prefix, variable_name(port->name, arena)),
+			  number },
+			{ i ? NULL : arena_printf(arena, "%s_PORT", prefix), url },
+			{ link, url },
+			{ arena_printf(arena, "%s_PROTO", link), low },
+			{ arena_printf(arena, "%s_PORT", link), number },
+			{ arena_printf(arena, "%s_ADDR", link), ip },
+		};
+
+		for (size_t v = 0; code == 0 && v < ARRAY_LEN(vars); v++)
+			if (vars[v].name)
+				code = set(builder, vars[v].name, vars[v].value, err);
+	}
+	return code;
+}
+
+/* The API server's own service always; those of the pod's namespace when it wants links. The latter win by name. */
+static int add_services(struct builder *builder, const struct env_input *input, struct err *err)
+{
+	const char *namespace_ = input->pod->metadata->namespace_;
+	bool links = input->pod->spec->enableservicelinks;
+	bool own_kubernetes = false;
+	int code = 0;
+
+	for (size_t i = 0; links && i < input->n_services; i++) {
+		const Core__Service *service = input->services[i];
+
+		own_kubernetes |= has_cluster_ip(service) && str_eq(service->metadata->namespace_, namespace_) &&
+				  !str_eq(namespace_, "default") && str_eq(service->metadata->name, "kubernetes");
+	}
+	for (size_t i = 0; code == 0 && i < input->n_services; i++) {
+		const Core__Service *service = input->services[i];
+		bool master = str_eq(service->metadata->namespace_, "default") &&
+			      str_eq(service->metadata->name, "kubernetes");
+
+		if (!has_cluster_ip(service))
+			continue;
+		if (master ? !own_kubernetes : links && str_eq(service->metadata->namespace_, namespace_))
+			code = add_service(builder, service, err);
+	}
+	return code;
+}
+
+/* ---- objects ---- */
+
+static const struct env_object *find_object(const struct env_input *input, enum object_kind kind, const char *name)
+{
+	for (size_t i = 0; i < input->n_objects; i++)
+		if (input->objects[i].kind == kind && str_eq(input->objects[i].name, name))
+			return &input->objects[i];
+	return NULL;
+}
+
+/* 0: *ret_object is there; 1: it is not, and need not be. */
+static int need_object(const struct env_input *input, enum object_kind kind, const char *name, bool optional,
+		       const void **ret_object, struct err *err)
+{
+	const struct env_object *found = find_object(input, kind, name);
+
+	if (!found)
+		return err_set(err, -EINVAL, "object \"%s\"/\"%s\" not registered",
+			       str_or(input->pod->metadata->namespace_, ""), str_or(name, ""));
+	if (found->object) {
+		*ret_object = found->object;
+		return 0;
+	}
+	if (found->why.code == -ENOENT && optional)
+		return 1;
+	*err = found->why;
+	return err->code;
+}
+
+static int text_of(const char *name, const ProtobufCBinaryData *value, struct arena *arena, char **ret_text,
+		   struct err *err)
+{
+	if (memchr(value->data ? (const void *)value->data : "", 0, value->len))
+		return err_set(err, -EINVAL, "the value of environment variable %s has a zero byte", name);
+	*ret_text = arena_strndup(arena, value->data ? (const char *)value->data : "", value->len);
+	return 0;
+}
+
+static int add_from(struct builder *builder, const char *prefix, const char *key, const ProtobufCBinaryData *value,
+		    struct err *err)
+{
+	const char *name = arena_printf(builder->arena, "%s%s", str_or(prefix, ""), key);
+	char *text;
+
+	if (text_of(name, value, builder->arena, &text, err) < 0)
+		return err->code;
+	return set(builder, name, text, err);
+}
+
+static const char *reference_name(const Core__LocalObjectReference *reference)
+{
+	return reference ? str_or(reference->name, "") : "";
+}
+
+static int add_env_from(struct builder *builder, const struct env_input *input, const Core__EnvFromSource *source,
+			struct err *err)
+{
+	const void *object = NULL;
+	int code = 0;
+
+	if (source->configmapref) {
+		const Core__ConfigMapEnvSource *ref = source->configmapref;
+
+		code = need_object(input, OBJECT_CONFIGMAP, reference_name(ref->localobjectreference), ref->optional,
+				   &object, err);
+		if (code)
+			return MIN(code, 0);
+
+		const Core__ConfigMap *map = object;
+
+		for (size_t i = 0; code == 0 && i < map->n_data; i++)
+			code = add_from(builder, source->prefix, map->data[i]->key, &map->data[i]->value, err);
+	} else if (source->secretref) {
+		const Core__SecretEnvSource *ref = source->secretref;
+
+		code = need_object(input, OBJECT_SECRET, reference_name(ref->localobjectreference), ref->optional,
+				   &object, err);
+		if (code)
+			return MIN(code, 0);
+
+		const Core__Secret *secret = object;
+
+		for (size_t i = 0; code == 0 && i < secret->n_data; i++)
+			code = add_from(builder, source->prefix, secret->data[i]->key, &secret->data[i]->value, err);
+	}
+	return code;
+}
+
+/* 0: *ret_text; 1: the variable is left out. */
+static int configmap_key(const struct env_input *input, const char *variable, const Core__ConfigMapKeySelector *ref,
+			 struct arena *arena, char **ret_text, struct err *err)
+{
+	const char *name = reference_name(ref->localobjectreference);
+	const void *object = NULL;
+	int code = need_object(input, OBJECT_CONFIGMAP, name, ref->optional, &object, err);
+
+	if (code)
+		return code;
+
+	const Core__ConfigMap *map = object;
+
+	for (size_t i = 0; i < map->n_data; i++)
+		if (str_eq(map->data[i]->key, ref->key))
+			return text_of(variable, &map->data[i]->value, arena, ret_text, err);
+	if (ref->optional)
+		return 1;
+	return err_set(err, -ENOENT, "couldn't find key %s in ConfigMap %s/%s", str_or(ref->key, ""),
+		       str_or(input->pod->metadata->namespace_, ""), name);
+}
+
+static int secret_key(const struct env_input *input, const char *variable, const Core__SecretKeySelector *ref,
+		      struct arena *arena, char **ret_text, struct err *err)
+{
+	const char *name = reference_name(ref->localobjectreference);
+	const void *object = NULL;
+	int code = need_object(input, OBJECT_SECRET, name, ref->optional, &object, err);
+
+	if (code)
+		return code;
+
+	const Core__Secret *secret = object;
+
+	for (size_t i = 0; i < secret->n_data; i++)
+		if (str_eq(secret->data[i]->key, ref->key))
+			return text_of(variable, &secret->data[i]->value, arena, ret_text, err);
+	if (ref->optional)
+		return 1;
+	return err_set(err, -ENOENT, "couldn't find key %s in Secret %s/%s", str_or(ref->key, ""),
+		       str_or(input->pod->metadata->namespace_, ""), name);
+}
+
+static void want_object(struct env_object *objects, size_t *n_objects, enum object_kind kind, const char *name)
+{
+	for (size_t i = 0; i < *n_objects; i++)
+		if (objects[i].kind == kind && str_eq(objects[i].name, name))
+			return;
+	objects[(*n_objects)++] = (struct env_object){ .kind = kind, .name = name };
+}
+
+void env_objects(const Core__Container *container, struct arena *arena, struct env_object **ret_objects,
+		 size_t *ret_n_objects)
+{
+	struct env_object *objects =
+		arena_alloc(arena, (container->n_envfrom + container->n_env + 1) * sizeof *objects);
+	size_t n = 0;
+
+	for (size_t i = 0; i < container->n_envfrom; i++) {
+		const Core__EnvFromSource *source = container->envfrom[i];
+
+		if (source->configmapref)
+			want_object(objects, &n, OBJECT_CONFIGMAP,
+				    reference_name(source->configmapref->localobjectreference));
+		else if (source->secretref)
+			want_object(objects, &n, OBJECT_SECRET,
+				    reference_name(source->secretref->localobjectreference));
+	}
+	for (size_t i = 0; i < container->n_env; i++) {
+		const Core__EnvVarSource *source = container->env[i]->valuefrom;
+
+		if (!source || !str_empty(container->env[i]->value))
+			continue;
+		if (source->configmapkeyref)
+			want_object(objects, &n, OBJECT_CONFIGMAP,
+				    reference_name(source->configmapkeyref->localobjectreference));
+		else if (source->secretkeyref)
+			want_object(objects, &n, OBJECT_SECRET,
+				    reference_name(source->secretkeyref->localobjectreference));
+	}
+	*ret_objects = objects;
+	*ret_n_objects = n;
+}
+
+/* ---- fields of the pod ---- */
+
+static char *join(const char *const *texts, size_t n_texts, struct arena *arena)
+{
+	char *joined = arena_strdup(arena, "");
+
+	for (size_t i = 0; i < n_texts; i++)
+		joined = arena_printf(arena, i ? "%s,%s" : "%s%s", joined, texts[i]);
+	return joined;
+}
+
+static bool is_v6(const char *ip)
+{
+	return strchr(ip, ':') != NULL;
+}
+
+/* One of each family, the family of the node's primary address first. */
+static size_t sort_pod_ips(const struct env_input *input, const char *ret_ips[2])
+{
+	bool v6_first = input->n_host_ips && is_v6(input->host_ips[0]);
+	size_t n = 0;
+
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < input->n_pod_ips; i++)
+			if (is_v6(input->pod_ips[i]) == (pass == 0 ? v6_first : !v6_first)) {
+				ret_ips[n++] = input->pod_ips[i];
+				break;
+			}
+	return n;
+}
+
+/* Go's strconv.Quote, as far as API validation lets labels and annotations go: they are UTF-8, controls are escaped. */
+static void put_quoted(struct buf *into, const char *text)
+{
+	buf_putc(into, '"');
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			buf_printf(into, "\\%c", c);
+		else if (c == '\n' || c == '\t' || c == '\r' || (c >= '\a' && c <= '\f'))
+			buf_printf(into, "\\%c", "abtnvfr"[c - '\a']);
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(into, "\\x%02x", c);
+		else
+			buf_putc(into, (char)c);
+	}
+	buf_putc(into, '"');
+}
+
+/* Labels and annotations differ in type only: both are {base, key, value}. */
+typedef Meta__ObjectMeta__LabelsEntry entry;
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp((*(entry *const *)a)->key, (*(entry *const *)b)->key);
+}
+
+static char *format_map(entry *const *entries, size_t n_entries, struct arena *arena)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(ENV_MAX_BYTES);
+	entry **sorted = arena_alloc(arena, (n_entries + 1) * sizeof(entry *));
+
+	for (size_t i = 0; i < n_entries; i++)
+		sorted[i] = entries[i];
+	if (n_entries)
+		qsort(sorted, n_entries, sizeof *sorted, by_key);
+	for (size_t i = 0; i < n_entries; i++) {
+		buf_printf(&text, "%s%s=", i ? "\n" : "", sorted[i]->key);
+		put_quoted(&text, str_or(sorted[i]->value, ""));
+	}
+	return arena_strdup(arena, buf_text(&text));
+}
+
+static const char *find_entry(entry *const *entries, size_t n_entries, const char *key)
+{
+	for (size_t i = 0; i < n_entries; i++)
+		if (str_eq(entries[i]->key, key))
+			return str_or(entries[i]->value, "");
+	return "";
+}
+
+/* "metadata.labels['x']": the text between the quotes; NULL when the path has no subscript. */
+static char *subscript_of(const char *path, const char *base, struct arena *arena)
+{
+	size_t base_size = strlen(base), size = strlen(path);
+
+	if (size < base_size + 4 || strncmp(path, base, base_size) != 0 || strncmp(path + base_size, "['", 2) != 0 ||
+	    !str_has_suffix(path, "']"))
+		return NULL;
+	return arena_strndup(arena, path + base_size + 2, size - base_size - 4);
+}
+
+static int field_value(const struct env_input *input, const Core__ObjectFieldSelector *ref, struct arena *arena,
+		       const char **ret_text, struct err *err)
+{
+	const Meta__ObjectMeta *meta = input->pod->metadata;
+	const Core__PodSpec *spec = input->pod->spec;
+	entry *const *annotations = (entry *const *)(void *)meta->annotations;
+	const char *path = str_or(ref->fieldpath, ""), *key, *ips[2];
+	size_t n_ips = sort_pod_ips(input, ips);
+
+	if (!str_eq(str_or(ref->apiversion, "v1"), "v1"))
+		return err_set(err, -EINVAL, "unsupported pod version: %s", ref->apiversion);
+	if ((key = subscript_of(path, "metadata.labels", arena)))
+		*ret_text = find_entry(meta->labels, meta->n_labels, key);
+	else if ((key = subscript_of(path, "metadata.annotations", arena)))
+		*ret_text = find_entry(annotations, meta->n_annotations, key);
+	else if (str_eq(path, "metadata.labels"))
+		*ret_text = format_map(meta->labels, meta->n_labels, arena);
+	else if (str_eq(path, "metadata.annotations"))
+		*ret_text = format_map(annotations, meta->n_annotations, arena);
+	else if (str_eq(path, "metadata.name"))
+		*ret_text = str_or(meta->name, "");
+	else if (str_eq(path, "metadata.namespace"))
+		*ret_text = str_or(meta->namespace_, "");
+	else if (str_eq(path, "metadata.uid"))
+		*ret_text = str_or(meta->uid, "");
+	else if (str_eq(path, "spec.nodeName") || str_eq(path, "spec.host"))
+		*ret_text = str_or(spec->nodename, "");
+	else if (str_eq(path, "spec.serviceAccountName"))
+		*ret_text = str_or(spec->serviceaccountname, "");
+	else if (str_eq(path, "status.podIP"))
+		*ret_text = n_ips ? ips[0] : "";
+	else if (str_eq(path, "status.podIPs"))
+		*ret_text = join(ips, n_ips, arena);
+	else if (str_eq(path, "status.hostIP"))
+		*ret_text = input->n_host_ips ? input->host_ips[0] : "";
+	else if (str_eq(path, "status.hostIPs"))
+		*ret_text = join(input->host_ips, input->n_host_ips, arena);
+	else if (str_has_suffix(path, "']"))
+		return err_set(err, -EINVAL, "field label does not support subscript: %s", path);
+	else if (str_eq(path, "spec.restartPolicy") || str_eq(path, "spec.schedulerName") ||
+		 str_eq(path, "status.phase"))
+		return err_set(err, -EINVAL, "unsupported fieldPath: %s", path);
+	else
+		return err_set(err, -EINVAL, "field label not supported: %s", path);
+	return 0;
+}
+
+/* ---- resources ---- */
+
+static const char *quantity_in(Core__ResourceRequirements__LimitsEntry *const *list, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(list[i]->key, name))
+			return list[i]->value ? list[i]->value->string : NULL;
+	return NULL;
+}
+
+static int64_t divide_up(int64_t value, int64_t divisor)
+{
+	if (divisor <= 0)
+		return value;
+	return value / divisor + (value % divisor > 0);
+}
+
+static int resource_value(const struct env_input *input, const Core__ResourceFieldSelector *ref, struct arena *arena,
+			  const char **ret_text, struct err *err)
+{
+	const Core__Container *container = input->container;
+	const char *resource = str_or(ref->resource, ""), *name = strchr(resource, '.');
+	const char *divisor = ref->divisor ? ref->divisor->string : NULL;
+	bool limits = str_has_prefix(resource, "limits.");
+	const Core__ResourceRequirements *has;
+	const char *amount = NULL;
+	int64_t value;
+
+	if (!str_empty(ref->containername)) {
+		container = NULL;
+		for (size_t i = 0; i < input->pod->spec->n_containers; i++)
+			if (str_eq(input->pod->spec->containers[i]->name, ref->containername))
+				container = input->pod->spec->containers[i];
+		if (!container)
+			return err_set(err, -ENOENT, "container %s not found", ref->containername);
+	}
+	name = name ? name + 1 : "";
+	if ((!limits && !str_has_prefix(resource, "requests.")) ||
+	    (!str_eq(name, "cpu") && !str_eq(name, "memory") && !str_eq(name, "ephemeral-storage") &&
+	     !str_has_prefix(name, "hugepages-")))
+		return err_set(err, -EINVAL, "unsupported container resource : %s", resource);
+
+	has = container->resources;
+	if (has && limits)
+		amount = quantity_in(has->limits, has->n_limits, name);
+	else if (has)
+		amount = quantity_in((Core__ResourceRequirements__LimitsEntry *const *)(void *)has->requests,
+				     has->n_requests, name);
+	if (quantity_text_milli(divisor) == 0)
+		divisor = "1";
+	if (str_eq(name, "cpu")) {
+		value = quantity_text_milli(amount);
+		if (value == 0 && limits)
+			value = input->allocatable_milli_cpu;
+		value = divide_up(value, quantity_text_milli(divisor));
+	} else {
+		value = quantity_text_value(amount);
+		if (value == 0 && limits && str_eq(name, "memory"))
+			value = input->allocatable_memory_bytes;
+		if (value == 0 && limits && str_eq(name, "ephemeral-storage"))
+			value = input->allocatable_storage_bytes;
+		value = divide_up(value, quantity_text_value(divisor));
+	}
+	*ret_text = arena_printf(arena, "%" PRId64, value);
+	return 0;
+}
+
+/* ---- all together ---- */
+
+/* 0: *ret_text; 1: the variable is left out. */
+static int value_of(const struct env_input *input, const Core__EnvVar *var, const struct map *vars,
+		    const struct map *services, struct arena *arena, const char **ret_text, struct err *err)
+{
+	const Core__EnvVarSource *from = var->valuefrom;
+	char *text = NULL;
+	int code = 0;
+
+	if (!str_empty(var->value)) {
+		code = expand(var->value, vars, services, arena, &text, err);
+		*ret_text = text;
+		return code;
+	}
+	*ret_text = "";
+	if (from && from->fieldref)
+		return field_value(input, from->fieldref, arena, ret_text, err);
+	if (from && from->resourcefieldref)
+		return resource_value(input, from->resourcefieldref, arena, ret_text, err);
+	if (from && from->configmapkeyref)
+		code = configmap_key(input, var->name, from->configmapkeyref, arena, &text, err);
+	else if (from && from->secretkeyref)
+		code = secret_key(input, var->name, from->secretkeyref, arena, &text, err);
+	if (text)
+		*ret_text = text;
+	return code;
+}
+
+static bool is_static(const Core__Pod *pod)
+{
+	const Meta__ObjectMeta *meta = pod->metadata;
+	entry *const *annotations = (entry *const *)(void *)meta->annotations;
+	const char *source = find_entry(annotations, meta->n_annotations, "kubernetes.io/config.source");
+
+	return !str_empty(source) && !str_eq(source, "api");
+}
+
+int env_build(const struct env_input *input, struct arena *arena, struct env *ret_env, struct err *err)
+{
+	_cleanup_(builder_done) struct builder services = { .arena = arena, .names = map_new() };
+	_cleanup_(builder_done) struct builder vars = { .arena = arena, .names = map_new() };
+	const Core__Container *container = input->container;
+
+	if (!input->pod->spec->has_enableservicelinks)
+		return err_set(err, -EINVAL, "nil pod.spec.enableServiceLinks encountered, cannot construct envvars");
+	if (!input->services && !is_static(input->pod))
+		return err_set(err, -EAGAIN, "services have not yet been read at least once, cannot construct envvars");
+	if (add_services(&services, input, err) < 0)
+		return err->code;
+	for (size_t i = 0; i < container->n_envfrom; i++)
+		if (add_env_from(&vars, input, container->envfrom[i], err) < 0)
+			return err->code;
+	for (size_t i = 0; i < container->n_env; i++) {
+		const Core__EnvVar *var = container->env[i];
+		const char *value = NULL;
+		int code = value_of(input, var, vars.names, services.names, arena, &value, err);
+
+		if (code == 0)
+			code = set(&vars, str_or(var->name, ""), value, err);
+		if (code < 0)
+			return code;
+	}
+	for (const struct env_var *var = services.env.first; var; var = var->next)
+		if (!get(&vars, var->name) && set(&vars, var->name, var->value, err) < 0)
+			return err->code;
+	*ret_env = vars.env;
+	return 0;
+}
