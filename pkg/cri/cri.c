@@ -100,11 +100,20 @@ const char *cri_method_name(enum cri_method method)
 	return methods[method].name;
 }
 
-static int64_t default_timeout(const struct cri *cri, enum cri_method method)
+/* Milliseconds, 0 for none: the rules of the stock kubelet's CRI client. */
+static int64_t default_timeout(const struct cri *cri, enum cri_method method, const ProtobufCMessage *request)
 {
+	int64_t seconds;
+
 	switch (method) {
 	case CRI_PULL_IMAGE:
 		return 0;
+	case CRI_STOP_CONTAINER: /* the time that the container gets, and some for the runtime */
+		seconds = ((const Cri__StopContainerRequest *)(const void *)request)->timeout;
+		return cri->timeout_ms + MIN(MAX(seconds, 0), INT32_MAX) * 1000;
+	case CRI_EXEC_SYNC:
+		seconds = ((const Cri__ExecSyncRequest *)(const void *)request)->timeout;
+		return seconds <= 0 ? 0 : cri->timeout_ms + MIN(seconds, INT32_MAX) * 1000;
 	case CRI_RUN_POD_SANDBOX: /* sets up the network, which a plugin may take its time for */
 		return cri->timeout_ms * 2;
 	default:
@@ -199,7 +208,7 @@ struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMe
 		loop_post(cri->loop, failed_at_start, call);
 	else
 		call->rpc = rpc_call(cri->client, call->method->path, buf_text(&bytes), bytes.size,
-				     timeout_ms ? timeout_ms : default_timeout(cri, method), rpc_done, call);
+				     timeout_ms ? timeout_ms : default_timeout(cri, method, request), rpc_done, call);
 	return &call->task;
 }
 

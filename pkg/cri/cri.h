@@ -67,8 +67,9 @@ int cri_new(struct loop *loop, const char *endpoint, int64_t request_timeout_ms,
 void cri_free(struct cri *cri); /* all its tasks must have ended */
 
 /*
- * Asks once. The request may be freed after return. timeout_ms 0 takes the method's own: the configured request
- * timeout, twice that for RunPodSandbox, none for PullImage, as the stock kubelet.
+ * Asks once. The request may be freed after return. timeout_ms 0 takes the method's own, as the stock kubelet: the
+ * configured request timeout; twice that for RunPodSandbox; none for PullImage; for StopContainer and ExecSync what the
+ * request itself allows on top, an ExecSync without a limit has none here either.
  */
 struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMessage *request, int64_t timeout_ms,
 		      task_done_fn *done, void *owner);
