@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/config/fields.h"
+
+#include <string.h>
+
+#include "config/kubelet.pb-c.h"
+#include "pkg/base/base.h"
+#include "pkg/codec/duration.h"
+#include "pkg/codec/pb.h"
+
+/* One step of a path; the rest begins behind the dot. NULL for an unknown name, which is a bug in our tables. */
+static const ProtobufCFieldDescriptor *step(const ProtobufCMessageDescriptor *type, const char **path)
+{
+	size_t size = strcspn(*path, ".");
+	char name[64];
+
+	base_assert(size < sizeof name);
+	memcpy(name, *path, size);
+	name[size] = 0;
+	*path += size + ((*path)[size] == '.');
+	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(type, name);
+	if (!field)
+		base_bug("a path in the tables names no field");
+	return field;
+}
+
+static void *place_of(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	return (char *)(uintptr_t)message + field->offset;
+}
+
+static protobuf_c_boolean *has_of(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	return (protobuf_c_boolean *)((char *)(uintptr_t)message + field->quantifier_offset);
+}
+
+static size_t *count_of(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	return (size_t *)(void *)((char *)(uintptr_t)message + field->quantifier_offset);
+}
+
+static bool is_message(const ProtobufCFieldDescriptor *field)
+{
+	return field->type == PROTOBUF_C_TYPE_MESSAGE && field->descriptor != &config__duration__descriptor &&
+	       field->label != PROTOBUF_C_LABEL_REPEATED;
+}
+
+static int set_bool(const char *text, protobuf_c_boolean *place, struct err *err)
+{
+	static const char *const trues[] = { "true", "1", "t", "T", "TRUE", "True" };
+	static const char *const falses[] = { "false", "0", "f", "F", "FALSE", "False" };
+
+	for (size_t i = 0; i < ARRAY_LEN(trues); i++) {
+		if (str_eq(text, trues[i]) || str_eq(text, falses[i])) {
+			*place = str_eq(text, trues[i]);
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "strconv.ParseBool: parsing \"%s\": invalid syntax", text);
+}
+
+static int set_number(const ProtobufCFieldDescriptor *field, const char *text, void *place, struct err *err)
+{
+	bool wide = field->type == PROTOBUF_C_TYPE_INT64;
+	bool natural = field->type == PROTOBUF_C_TYPE_UINT32;
+	int64_t low = wide ? INT64_MIN : natural ? 0 : INT32_MIN;
+	int64_t high = wide ? INT64_MAX : natural ? UINT32_MAX : INT32_MAX;
+	int64_t value;
+
+	if (str_to_i64(text, low, high, &value) < 0)
+		return err_set(err, -EINVAL, "strconv.ParseInt: parsing \"%s\": invalid syntax", text);
+	if (wide)
+		*(int64_t *)place = value;
+	else
+		*(int32_t *)place = (int32_t)value;
+	return 0;
+}
+
+static int set_duration(const ProtobufCFieldDescriptor *field, const char *text, void *place, struct arena *arena,
+			struct err *err)
+{
+	Config__Duration *duration = pb_new(arena, field->descriptor);
+
+	if (duration_parse(text, &duration->ns) < 0)
+		return err_set(err, -EINVAL, "time: invalid duration \"%s\"", text);
+	duration->has_ns = 1;
+	*(Config__Duration **)place = duration;
+	return 0;
+}
+
+/* "k=v" into a map entry: a message of key and value, where the value is a text or a boolean. */
+static int set_entry(ProtobufCMessage *entry, char *pair, struct err *err)
+{
+	const ProtobufCFieldDescriptor *fields = entry->descriptor->fields;
+	char *equals = strchr(pair, '=');
+
+	/* Thresholds are written memory.available<100Mi; minimum reclaims with '='. */
+	if (!equals)
+		equals = strchr(pair, '<');
+	if (!equals)
+		return err_set(err, -EINVAL, "malformed pair, expect string=string");
+	*equals = 0;
+	*(char **)place_of(entry, &fields[0]) = pair;
+	if (fields[1].type == PROTOBUF_C_TYPE_STRING) {
+		*(char **)place_of(entry, &fields[1]) = equals + 1;
+		return 0;
+	}
+	*has_of(entry, &fields[1]) = 1;
+	return set_bool(equals + 1, place_of(entry, &fields[1]), err);
+}
+
+static int set_list(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const char *text,
+		    struct arena *arena, struct err *err)
+{
+	size_t n = *text ? 1 : 0, at = 0;
+	char *copy = arena_strdup(arena, text);
+
+	for (const char *comma = text; (comma = strchr(comma, ',')); comma++)
+		n++;
+	void **items = arena_alloc(arena, MAX(n, (size_t)1) * sizeof *items);
+	for (char *item = copy; at < n; at++) {
+		char *comma = strchr(item, ',');
+
+		if (comma)
+			*comma = 0;
+		if (field->type == PROTOBUF_C_TYPE_STRING) {
+			items[at] = item;
+		} else {
+			items[at] = pb_new(arena, field->descriptor);
+			int code = set_entry(items[at], item, err);
+			if (code < 0)
+				return code;
+		}
+		item = comma ? comma + 1 : item;
+	}
+	*(void ***)place_of(message, field) = items;
+	*count_of(message, field) = n;
+	return 0;
+}
+
+int fields_set(ProtobufCMessage *root, const char *path, const char *text, struct arena *arena, struct err *err)
+{
+	ProtobufCMessage *message = root;
+	const ProtobufCFieldDescriptor *field = step(message->descriptor, &path);
+
+	for (; *path; field = step(message->descriptor, &path)) {
+		ProtobufCMessage **place = place_of(message, field);
+
+		base_assert(is_message(field));
+		if (!*place)
+			*place = pb_new(arena, field->descriptor);
+		message = *place;
+	}
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		return set_list(message, field, text, arena, err);
+	switch (field->type) {
+	case PROTOBUF_C_TYPE_STRING:
+		*(char **)place_of(message, field) = arena_strdup(arena, text);
+		return 0;
+	case PROTOBUF_C_TYPE_BOOL:
+		*has_of(message, field) = 1;
+		return set_bool(text, place_of(message, field), err);
+	case PROTOBUF_C_TYPE_INT32:
+	case PROTOBUF_C_TYPE_UINT32:
+	case PROTOBUF_C_TYPE_INT64:
+		*has_of(message, field) = 1;
+		return set_number(field, text, place_of(message, field), err);
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return set_duration(field, text, place_of(message, field), arena, err);
+	default:
+		base_bug("a table names a field of a kind that no flag has");
+	}
+}
+
+bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_absent)
+{
+	const ProtobufCMessage *message = root;
+	const ProtobufCFieldDescriptor *field = step(message->descriptor, &path);
+
+	for (; *path; field = step(message->descriptor, &path)) {
+		message = *(ProtobufCMessage **)place_of(message, field);
+		if (!message)
+			return false;
+	}
+	const void *place = place_of(message, field);
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		return *count_of(message, field) > 0;
+	switch (field->type) {
+	case PROTOBUF_C_TYPE_STRING:
+		return *(char *const *)place && (!zero_is_absent || **(char *const *)place);
+	case PROTOBUF_C_TYPE_MESSAGE: {
+		const Config__Duration *duration = *(Config__Duration *const *)place;
+
+		return duration &&
+		       (!zero_is_absent || field->descriptor != &config__duration__descriptor || duration->ns != 0);
+	}
+	case PROTOBUF_C_TYPE_BOOL:
+		return *has_of(message, field) && (!zero_is_absent || *(const protobuf_c_boolean *)place);
+	case PROTOBUF_C_TYPE_INT64:
+		return *has_of(message, field) && (!zero_is_absent || *(const int64_t *)place);
+	default:
+		return *has_of(message, field) && (!zero_is_absent || *(const int32_t *)place);
+	}
+}
+
+const char *fields_kind(const ProtobufCMessageDescriptor *type, const char *path)
+{
+	const ProtobufCFieldDescriptor *field = step(type, &path);
+
+	while (*path)
+		field = step(field->descriptor, &path);
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		return field->type == PROTOBUF_C_TYPE_MESSAGE ? "map" : "strings";
+	switch (field->type) {
+	case PROTOBUF_C_TYPE_STRING:
+		return "string";
+	case PROTOBUF_C_TYPE_BOOL:
+		return "bool";
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return "duration";
+	default:
+		return "int";
+	}
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Fields of a configuration by their path, "authentication.webhook.enabled". Inside kubelet/config only. */
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+
+#include "pkg/base/arena.h"
+#include "pkg/base/err.h"
+
+/*
+ * Sets a field from a text as a flag gives it: true, 5, 1m30s, a,b,c (lists), k=v,k=v (maps). Messages on the way are
+ * made. A list or map is replaced. -EINVAL in pflag's words.
+ */
+int fields_set(ProtobufCMessage *root, const char *path, const char *text, struct arena *arena, struct err *err);
+
+/* False for what is absent; with zero_is_absent also for 0, "" and false, as Go's non-pointer fields have it. */
+bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_absent);
+
+/* The field's kind for help texts: "bool", "int", "string", "duration", "strings", "map". */
+const char *fields_kind(const ProtobufCMessageDescriptor *type, const char *path);

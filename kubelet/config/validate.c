@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/config/validate.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pkg/base/base.h"
+#include "pkg/base/buf.h"
+#include "pkg/codec/duration.h"
+
+struct verdict {
+	struct buf text;
+	int n;
+};
+
+__attribute__((format(printf, 2, 3))) static void refuse(struct verdict *verdict, const char *format, ...)
+{
+	char sentence[ERR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof sentence, format, args);
+	va_end(args);
+	buf_printf(&verdict->text, "%sinvalid configuration: %s", verdict->n++ ? ", " : "", sentence);
+}
+
+static int64_t ns_of(const Config__Duration *duration)
+{
+	return duration ? duration->ns : 0;
+}
+
+/* ---- numbers within bounds ---- */
+
+struct bound {
+	const char *name; /* as the sentence has it, with the flag */
+	int64_t low, high;
+	const char *rule; /* the rest of the sentence */
+};
+
+static void check_bound(struct verdict *verdict, const struct bound *bound, int64_t value)
+{
+	if (value < bound->low || value > bound->high)
+		refuse(verdict, "%s %" PRId64 " %s", bound->name, value, bound->rule);
+}
+
+#define NOT_NEGATIVE 0, INT64_MAX, "must not be a negative number"
+
+static void check_numbers(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	if (c->nodeleasedurationseconds <= 0)
+		refuse(v, "nodeLeaseDurationSeconds must be greater than 0");
+	if (!str_empty(c->systemcgroups) && str_empty(c->cgrouproot))
+		refuse(v, "systemCgroups (--system-cgroups) was specified and cgroupRoot (--cgroup-root) was not "
+			  "specified");
+	check_bound(v, &(struct bound){ "eventBurst (--event-burst)", NOT_NEGATIVE }, c->eventburst);
+	check_bound(v, &(struct bound){ "eventRecordQPS (--event-qps)", NOT_NEGATIVE }, c->eventrecordqps);
+	if (c->healthzport != 0)
+		check_bound(v,
+			    &(struct bound){ "healthzPort (--healthz-port)", 1, 65535,
+					     "must be between 1 and 65535, inclusive" },
+			    c->healthzport);
+	check_bound(v,
+		    &(struct bound){ "imageGCHighThresholdPercent (--image-gc-high-threshold)", 0, 100,
+				     "must be between 0 and 100, inclusive" },
+		    c->imagegchighthresholdpercent);
+	check_bound(v,
+		    &(struct bound){ "imageGCLowThresholdPercent (--image-gc-low-threshold)", 0, 100,
+				     "must be between 0 and 100, inclusive" },
+		    c->imagegclowthresholdpercent);
+	if (c->imagegclowthresholdpercent >= c->imagegchighthresholdpercent)
+		refuse(v,
+		       "imageGCLowThresholdPercent (--image-gc-low-threshold) %d must be less than "
+		       "imageGCHighThresholdPercent (--image-gc-high-threshold) %d",
+		       c->imagegclowthresholdpercent, c->imagegchighthresholdpercent);
+	check_bound(v,
+		    &(struct bound){ "iptablesDropBit (--iptables-drop-bit)", 0, 31,
+				     "must be between 0 and 31, inclusive" },
+		    c->iptablesdropbit);
+	check_bound(v,
+		    &(struct bound){ "iptablesMasqueradeBit (--iptables-masquerade-bit)", 0, 31,
+				     "must be between 0 and 31, inclusive" },
+		    c->iptablesmasqueradebit);
+	check_bound(v, &(struct bound){ "kubeAPIBurst (--kube-api-burst)", NOT_NEGATIVE }, c->kubeapiburst);
+	check_bound(v, &(struct bound){ "kubeAPIQPS (--kube-api-qps)", NOT_NEGATIVE }, c->kubeapiqps);
+	check_bound(v,
+		    &(struct bound){ "nodeStatusMaxImages (--node-status-max-images)", -1, INT64_MAX,
+				     "must be -1 or greater" },
+		    c->nodestatusmaximages);
+	check_bound(v, &(struct bound){ "maxOpenFiles (--max-open-files)", NOT_NEGATIVE }, c->maxopenfiles);
+	check_bound(v, &(struct bound){ "maxPods (--max-pods)", NOT_NEGATIVE }, c->maxpods);
+	check_bound(v,
+		    &(struct bound){ "oomScoreAdj (--oom-score-adj)", -1000, 1000,
+				     "must be between -1000 and 1000, inclusive" },
+		    c->oomscoreadj);
+	check_bound(v, &(struct bound){ "podsPerCore (--pods-per-core)", NOT_NEGATIVE }, c->podspercore);
+	check_bound(v, &(struct bound){ "port (--port)", 1, 65535, "must be between 1 and 65535, inclusive" }, c->port);
+	check_bound(v,
+		    &(struct bound){ "readOnlyPort (--read-only-port)", 0, 65535,
+				     "must be between 0 and 65535, inclusive" },
+		    c->readonlyport);
+	check_bound(v, &(struct bound){ "registryBurst (--registry-burst)", NOT_NEGATIVE }, c->registryburst);
+	check_bound(v, &(struct bound){ "registryPullQPS (--registry-qps)", NOT_NEGATIVE }, c->registrypullqps);
+}
+
+/* ---- times ---- */
+
+static void check_times(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	enum { SECOND_NS = 1000000000, MILLI_NS = 1000000 };
+	char text[DURATION_TEXT_MAX];
+	int64_t period = ns_of(c->cpucfsquotaperiod);
+	int64_t shutdown = ns_of(c->shutdowngraceperiod), critical = ns_of(c->shutdowngraceperiodcriticalpods);
+	int64_t restart = c->crashloopbackoff ? ns_of(c->crashloopbackoff->maxcontainerrestartperiod) : 0;
+
+	duration_format(period, text);
+	if (period != 100 * MILLI_NS)
+		refuse(v,
+		       "cpuCFSQuotaPeriod (--cpu-cfs-quota-period) {%s} requires feature gate CustomCPUCFSQuotaPeriod",
+		       text);
+	if (ns_of(c->imageminimumgcage) < 0) {
+		duration_format(ns_of(c->imageminimumgcage), text);
+		refuse(v, "imageMinimumGCAge %s must not be negative", text);
+	}
+	if (critical > shutdown)
+		refuse(v, "shutdownGracePeriodCriticalPods must be <= shutdownGracePeriod");
+	if (shutdown < 0 || (shutdown > 0 && shutdown < SECOND_NS))
+		refuse(v, "shutdownGracePeriod must be either zero or otherwise >= 1 sec");
+	if (critical < 0 || (critical > 0 && critical < SECOND_NS))
+		refuse(v, "shutdownGracePeriodCriticalPods must be either zero or otherwise >= 1 sec");
+	if (restart < SECOND_NS || restart > INT64_C(300) * SECOND_NS)
+		refuse(v,
+		       "CrashLoopBackOff.MaxContainerRestartPeriod (got: %g seconds) must be set between 1s and 300s",
+		       (double)restart / SECOND_NS);
+	if (ns_of(c->containerlogmonitorinterval) < INT64_C(3) * SECOND_NS)
+		refuse(v, "containerLogMonitorInterval must be a positive time duration greater than or equal to 3s");
+}
+
+/* ---- words of a list ---- */
+
+static bool is_one_of(const char *word, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(word, words[i]))
+			return true;
+	return false;
+}
+
+static void check_words(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	static const char *const policies[] = { "none", "best-effort", "restricted", "single-numa-node" };
+	static const char *const scopes[] = { "container", "pod" };
+	static const char *const hairpins[] = { "none", "hairpin-veth", "promiscuous-bridge" };
+	static const char *const swaps[] = { "", "LimitedSwap", "NoSwap" };
+	static const char *const reservations[] = { "None", "TieredReservation" };
+
+	if (!is_one_of(c->topologymanagerpolicy, policies, ARRAY_LEN(policies)))
+		refuse(v,
+		       "topologyManagerPolicy (--topology-manager-policy) \"%s\" must be one of: [\"none\" "
+		       "\"best-effort\" \"restricted\" \"single-numa-node\"]",
+		       c->topologymanagerpolicy);
+	if (!is_one_of(c->topologymanagerscope, scopes, ARRAY_LEN(scopes)))
+		refuse(v,
+		       "topologyManagerScope (--topology-manager-scope) \"%s\" must be one of: \"container\", or "
+		       "\"pod\"",
+		       c->topologymanagerscope);
+	if (c->memoryswap && !is_one_of(c->memoryswap->swapbehavior, swaps, ARRAY_LEN(swaps)))
+		refuse(v, "memorySwap.swapBehavior \"%s\" must be one of: \"\", \"LimitedSwap\" or \"NoSwap\"",
+		       c->memoryswap->swapbehavior);
+	if (!is_one_of(c->hairpinmode, hairpins, ARRAY_LEN(hairpins)))
+		refuse(v,
+		       "option \"%s\" specified for hairpinMode (--hairpin-mode). Valid options are \"none\", "
+		       "\"hairpin-veth\" or \"promiscuous-bridge\"",
+		       c->hairpinmode);
+	if (!is_one_of(c->memoryreservationpolicy, reservations, ARRAY_LEN(reservations)))
+		refuse(v,
+		       "option \"%s\" specified for memoryReservationPolicy. Valid options are \"None\" or "
+		       "\"TieredReservation\"",
+		       c->memoryreservationpolicy);
+}
+
+/* ---- node allocatable ---- */
+
+static void check_enforcement(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	static const char *const known[] = { "pods",
+					     "system-reserved",
+					     "system-reserved-compressible",
+					     "kube-reserved",
+					     "kube-reserved-compressible",
+					     "none",
+					     "" };
+
+	for (size_t i = 0; i < c->n_enforcenodeallocatable; i++) {
+		const char *value = c->enforcenodeallocatable[i];
+
+		if (str_has_prefix(value, "system-reserved") && str_empty(c->systemreservedcgroup))
+			refuse(v, "systemReservedCgroup (--system-reserved-cgroup) must be specified when "
+				  "\"system-reserved\" or \"system-reserved-compressible\" included in "
+				  "enforceNodeAllocatable (--enforce-node-allocatable)");
+		if (str_has_prefix(value, "kube-reserved") && str_empty(c->kubereservedcgroup))
+			refuse(v, "kubeReservedCgroup (--kube-reserved-cgroup) must be specified when "
+				  "\"kube-reserved\" or "
+				  "\"kube-reserved-compressible\" included in enforceNodeAllocatable "
+				  "(--enforce-node-allocatable)");
+		if (str_eq(value, "none") && c->n_enforcenodeallocatable > 1)
+			refuse(v, "enforceNodeAllocatable (--enforce-node-allocatable) may not contain additional "
+				  "enforcements when \"none\" is specified");
+		if (!is_one_of(value, known, ARRAY_LEN(known)))
+			refuse(v,
+			       "option \"%s\" specified for enforceNodeAllocatable (--enforce-node-allocatable). Valid "
+			       "options are \"pods\", \"system-reserved\", \"system-reserved-compressible\", "
+			       "\"kube-reserved\", \"kube-reserved-compressible\" or \"none\"",
+			       value);
+		if (!str_eq(value, "none") && !str_empty(value) && !c->cgroupsperqos)
+			refuse(v,
+			       "cgroupsPerQOS (--cgroups-per-qos) must be set to true when \"%s\" contained in "
+			       "enforceNodeAllocatable (--enforce-node-allocatable)",
+			       value);
+	}
+}
+
+static bool is_clean_path(const char *path)
+{
+	size_t size = strlen(path);
+
+	return !strstr(path, "//") && !strstr(path, "/./") && !strstr(path, "/../") && !str_has_suffix(path, "/.") &&
+	       !str_has_suffix(path, "/..") && (size == 1 || path[size - 1] != '/');
+}
+
+static void check_the_rest(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	const char *logs = c->podlogsdir;
+
+	if (c->has_maxparallelimagepulls && c->maxparallelimagepulls < 1)
+		refuse(v, "maxParallelImagePulls %d must be a positive number", c->maxparallelimagepulls);
+	if (c->serializeimagepulls && c->has_maxparallelimagepulls && c->maxparallelimagepulls > 1)
+		refuse(v, "maxParallelImagePulls cannot be larger than 1 unless SerializeImagePulls "
+			  "(--serialize-image-pulls) is set to false");
+	if (c->runonce)
+		refuse(v, "runOnce (--runOnce) true, Runonce mode has been deprecated and should not be set");
+	if (c->has_memorythrottlingfactor && (c->memorythrottlingfactor <= 0 || c->memorythrottlingfactor > 1))
+		refuse(v, "memoryThrottlingFactor %g must be greater than 0 and less than or equal to 1.0",
+		       c->memorythrottlingfactor);
+	if (str_empty(c->containerruntimeendpoint))
+		refuse(v, "the containerRuntimeEndpoint was not specified or empty");
+	if (c->enablesystemlogquery && !c->enablesystemloghandler)
+		refuse(v, "enableSystemLogHandler is required for enableSystemLogQuery");
+	if (c->containerlogmaxworkers < 1)
+		refuse(v, "containerLogMaxWorkers must be greater than or equal to 1");
+	if (c->containerlogmaxfiles <= 1)
+		refuse(v, "containerLogMaxFiles must be greater than 1");
+	if (logs[0] != '/')
+		refuse(v, "pod logs path \"%s\" must be absolute path", logs);
+	else if (!is_clean_path(logs))
+		refuse(v, "pod logs path \"%s\" must be normalized", logs);
+	for (const char *at = logs; *at; at++) {
+		if ((unsigned char)*at >= 0x80) {
+			refuse(v, "pod logs path \"%s\" mut contains ASCII characters only", logs);
+			break;
+		}
+	}
+}
+
+int validate_kubelet(const Config__KubeletConfiguration *config, struct err *err)
+{
+	struct verdict verdict = { .text = BUF_INIT(ERR_TEXT_MAX) };
+
+	check_numbers(&verdict, config);
+	check_times(&verdict, config);
+	check_words(&verdict, config);
+	check_enforcement(&verdict, config);
+	check_the_rest(&verdict, config);
+	if (verdict.n == 1)
+		err_set(err, -EINVAL, "%s", buf_text(&verdict.text));
+	else if (verdict.n > 1)
+		err_set(err, -EINVAL, "[%s]", buf_text(&verdict.text));
+	buf_done(&verdict.text);
+	return verdict.n ? -EINVAL : 0;
+}
