@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a container may use, in the runtime's units. */
+#include <inttypes.h>
+#include <math.h>
+
+#include "kubelet/runtime/request.h"
+#include "pkg/base/base.h"
+#include "pkg/codec/pb.h"
+#include "pkg/codec/quantity.h"
+
+enum {
+	SHARES_MIN = 2,
+	SHARES_MAX = 262144,
+	SHARES_PER_CPU = 1024,
+	MILLI_PER_CPU = 1000,
+	QUOTA_MIN_US = 1000,    /* the kernel's own minimum */
+	OOM_GUARANTEED = -997,  /* after kubelet and kube-proxy, -999 */
+	OOM_BEST_EFFORT = 1000, /* first to go */
+	OOM_BURSTABLE_MIN = 3,  /* a guaranteed container that uses all memory reaches 1000 - 997 */
+	CRITICAL_PRIORITY = 2000000000,
+	PAGE_BYTES = 4096,
+};
+
+/* Requests and limits differ in type only. */
+typedef Core__ResourceRequirements__LimitsEntry entry;
+
+static const char *find(entry *const *list, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(list[i]->key, name))
+			return list[i]->value ? str_or(list[i]->value->string, "0") : "0";
+	return NULL;
+}
+
+static const char *limit_of(const Core__Container *container, const char *name)
+{
+	const Core__ResourceRequirements *has = container->resources;
+
+	return has ? find(has->limits, has->n_limits, name) : NULL;
+}
+
+static const char *request_of(const Core__Container *container, const char *name)
+{
+	const Core__ResourceRequirements *has = container->resources;
+
+	return has ? find((entry *const *)(void *)has->requests, has->n_requests, name) : NULL;
+}
+
+/* ---- quality of service ---- */
+
+enum qos { QOS_BEST_EFFORT, QOS_BURSTABLE, QOS_GUARANTEED };
+
+static enum qos resource_qos(const Core__Container *container, const char *name)
+{
+	int64_t limit = quantity_text_milli(limit_of(container, name));
+	int64_t request = quantity_text_milli(request_of(container, name));
+
+	if (limit == 0 && request == 0)
+		return QOS_BEST_EFFORT;
+	return limit && (request == limit || !request_of(container, name)) ? QOS_GUARANTEED : QOS_BURSTABLE;
+}
+
+/* The API server's word, which never changes; computed for what did not come from there. */
+static enum qos pod_qos(const Core__Pod *pod)
+{
+	const char *given = pod->status ? pod->status->qosclass : NULL;
+	enum qos qos = QOS_BEST_EFFORT;
+
+	if (!str_empty(given))
+		return str_eq(given, "Guaranteed")   ? QOS_GUARANTEED
+		       : str_eq(given, "BestEffort") ? QOS_BEST_EFFORT
+						     : QOS_BURSTABLE;
+	for (size_t i = 0; i < pod->spec->n_containers; i++) {
+		enum qos cpu = resource_qos(pod->spec->containers[i], "cpu");
+
+		if (cpu != resource_qos(pod->spec->containers[i], "memory") || (i && cpu != qos))
+			return QOS_BURSTABLE;
+		qos = cpu;
+	}
+	return qos;
+}
+
+int64_t request_oom_score_adj(const Core__Pod *pod, const Core__Container *container, int64_t memory_capacity_bytes)
+{
+	int64_t request = quantity_text_value(request_of(container, "memory")), score;
+	bool critical = pod->spec->has_priority && pod->spec->priority >= CRITICAL_PRIORITY;
+
+	if (critical && str_eq(pod->spec->priorityclassname, "system-node-critical"))
+		return OOM_GUARANTEED;
+	switch (pod_qos(pod)) {
+	case QOS_GUARANTEED:
+		return OOM_GUARANTEED;
+	case QOS_BEST_EFFORT:
+		return OOM_BEST_EFFORT;
+	case QOS_BURSTABLE:
+		break;
+	}
+	/* The more of the node it asked for, the later it goes; between the two other classes in any case. */
+	request = MIN(request, memory_capacity_bytes); /* also keeps the product in range */
+	score = memory_capacity_bytes > 0
+			? OOM_BEST_EFFORT - (int64_t)((__extension__(__int128) 1000 * request) / memory_capacity_bytes)
+			: OOM_BEST_EFFORT;
+	return MAX(MIN(score, (int64_t)OOM_BEST_EFFORT - 1), (int64_t)OOM_BURSTABLE_MIN);
+}
+
+/* ---- in the kernel's units ---- */
+
+static int64_t shares(int64_t milli_cpu)
+{
+	int64_t value = milli_cpu > SHARES_MAX ? SHARES_MAX : milli_cpu * SHARES_PER_CPU / MILLI_PER_CPU;
+
+	return MAX(MIN(value, (int64_t)SHARES_MAX), (int64_t)SHARES_MIN);
+}
+
+static int64_t quota_us(int64_t milli_cpu, int64_t period_us)
+{
+	if (milli_cpu == 0)
+		return 0;
+	return MAX((int64_t)((__extension__(__int128) milli_cpu * period_us) / MILLI_PER_CPU), (int64_t)QUOTA_MIN_US);
+}
+
+static void set_unified(Cri__LinuxContainerResources *resources, struct arena *arena, const char *key,
+			const char *value)
+{
+	Cri__LinuxContainerResources__UnifiedEntry *added =
+		PB_NEW(arena, Cri__LinuxContainerResources__UnifiedEntry,
+		       cri__linux_container_resources__unified_entry__descriptor);
+
+	added->key = arena_strdup(arena, key);
+	added->value = arena_strdup(arena, value);
+	PB_APPEND(arena, resources, unified, added);
+}
+
+static Cri__LinuxContainerResources *basics(const struct runtime_options *options, int64_t request_milli,
+					    int64_t limit_milli, int64_t memory_bytes, struct arena *arena)
+{
+	Cri__LinuxContainerResources *resources =
+		PB_NEW(arena, Cri__LinuxContainerResources, cri__linux_container_resources__descriptor);
+
+	resources->cpu_shares = shares(request_milli);
+	resources->memory_limit_in_bytes = memory_bytes;
+	if (options->cpu_cfs_quota) {
+		resources->cpu_quota = quota_us(limit_milli, options->cpu_cfs_quota_period_us);
+		resources->cpu_period = options->cpu_cfs_quota_period_us;
+	}
+	if (options->cgroup_v2 && !options->single_process_oom_kill)
+		set_unified(resources, arena, "memory.oom.group", "1");
+	return resources;
+}
+
+/* ---- huge pages ---- */
+
+/* "hugepages-2Mi" → "2MB", the kernel's name for the page; NULL when the name makes no sense. */
+static const char *page_size(const char *resource, struct arena *arena)
+{
+	static const char *const units[] = { "B", "KB", "MB", "GB", "TB", "PB" };
+	int64_t size =
+		str_has_prefix(resource, "hugepages-") ? quantity_text_value(resource + sizeof "hugepages-" - 1) : 0;
+	size_t unit = 0;
+
+	if (size <= 0)
+		return NULL;
+	for (; size % 1024 == 0 && unit + 1 < ARRAY_LEN(units); size /= 1024)
+		unit++;
+	return arena_printf(arena, "%" PRId64 "%s", size, units[unit]);
+}
+
+static void set_huge_pages(const struct request_node *node, const Core__Container *container,
+			   Cri__LinuxContainerResources *resources, struct arena *arena)
+{
+	const Core__ResourceRequirements *has = container->resources;
+
+	for (size_t i = 0; i < node->n_hugepage_sizes; i++) {
+		Cri__HugepageLimit *limit = PB_NEW(arena, Cri__HugepageLimit, cri__hugepage_limit__descriptor);
+
+		limit->page_size = arena_strdup(arena, node->hugepage_sizes[i]);
+		for (size_t n = 0; has && n < has->n_limits; n++)
+			if (str_eq(page_size(has->limits[n]->key, arena), node->hugepage_sizes[i]))
+				limit->limit = (uint64_t)quantity_text_value(has->limits[n]->value->string);
+		PB_APPEND(arena, resources, hugepage_limits, limit);
+	}
+}
+
+/* ---- memory quality of service (cgroup v2) ---- */
+
+static void set_memory_qos(const struct runtime_options *options, const Core__Pod *pod,
+			   const Core__Container *container, Cri__LinuxContainerResources *resources,
+			   struct arena *arena)
+{
+	int64_t request = quantity_text_value(request_of(container, "memory"));
+	int64_t limit = quantity_text_value(limit_of(container, "memory"));
+	double top = (double)(limit ? limit : options->allocatable_memory_bytes), high;
+
+	if (request && options->tiered_memory_reservation) {
+		set_unified(resources, arena, pod_qos(pod) == QOS_GUARANTEED ? "memory.min" : "memory.low",
+			    arena_printf(arena, "%" PRId64, request));
+	} else {
+		set_unified(resources, arena, "memory.min", "0");
+		set_unified(resources, arena, "memory.low", "0");
+	}
+	if (options->memory_throttling_factor == 0 || (request == limit && request))
+		return;
+	high = floor(((double)request + (top - (double)request) * options->memory_throttling_factor) / PAGE_BYTES) *
+	       PAGE_BYTES;
+	if (high > (double)request)
+		set_unified(resources, arena, "memory.high", arena_printf(arena, "%.0f", high));
+}
+
+Cri__LinuxContainerResources *request_resources(const struct runtime_options *options, const struct request_node *node,
+						const Core__Pod *pod, const Core__Container *container,
+						struct arena *arena)
+{
+	const char *request = request_of(container, "cpu"), *limit = limit_of(container, "cpu");
+	Cri__LinuxContainerResources *resources =
+		basics(options, quantity_text_milli(request ? request : limit), quantity_text_milli(limit),
+		       quantity_text_value(limit_of(container, "memory")), arena);
+
+	resources->oom_score_adj = request_oom_score_adj(pod, container, options->memory_capacity_bytes);
+	set_huge_pages(node, container, resources, arena);
+	if (node->swap_limits && options->cgroup_v2)
+		set_unified(resources, arena, "memory.swap.max", "0");
+	else if (node->swap_limits)
+		resources->memory_swap_limit_in_bytes = resources->memory_limit_in_bytes;
+	if (options->cgroup_v2)
+		set_memory_qos(options, pod, container, resources, arena);
+	return resources;
+}
+
+/* For the runtime's information: the sums over the app containers. */
+Cri__LinuxContainerResources *request_sandbox_resources(const struct runtime_options *options, const Core__Pod *pod,
+							struct arena *arena)
+{
+	int64_t requests = 0, limits = 0, memory = 0;
+	bool has_request = false;
+
+	for (size_t i = 0; i < pod->spec->n_containers; i++) {
+		const Core__Container *container = pod->spec->containers[i];
+
+		has_request |= request_of(container, "cpu") != NULL;
+		requests += quantity_text_milli(request_of(container, "cpu"));
+		limits += quantity_text_milli(limit_of(container, "cpu"));
+		memory += quantity_text_value(limit_of(container, "memory"));
+	}
+	return basics(options, has_request ? requests : limits, limits, memory, arena);
+}
