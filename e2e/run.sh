@@ -36,7 +36,7 @@ run_case() {
 	case $code in
 	0)
 		echo "ok - $name ($start s)"
-		rm -rf "${out:?}/$name"
+		rm -rf "${out:?}/$name" || true
 		;;
 	77)
 		echo "ok - $name # skip $(tail -n 1 "$out/$name/log")"

@@ -11,6 +11,7 @@ config() {
 		"$@" "$RIG/conf/kubelet.yaml" >"$WORK/config.yaml"
 	cp "$RIG/conf/kubelet.conf" "$WORK/kubeconfig"
 }
+at_exit umount -l "$WORK/root" 2>/dev/null # a kubelet makes its folder a mount
 refuses() { # WHAT REGEX FLAG...
 	local what=$1 regex=$2 code=0
 	shift 2

@@ -131,6 +131,7 @@ write_containerd() {
 write_kubelet() {
 	local program=$1
 	mkdir -p "$RIG/kubelet" "$RIG/manifests" "$RIG/pod-logs"
+	cp "$RIG/pki/ca.crt" "$RIG/conf/kubelet-ca.crt" # a file of its own, which a case may replace
 	cat >"$RIG/conf/kubelet.yaml" <<-EOT
 		apiVersion: kubelet.config.k8s.io/v1beta1
 		kind: KubeletConfiguration
@@ -141,7 +142,7 @@ write_kubelet() {
 		authentication:
 		  anonymous: {enabled: false}
 		  webhook: {enabled: true}
-		  x509: {clientCAFile: $RIG/pki/ca.crt}
+		  x509: {clientCAFile: $RIG/conf/kubelet-ca.crt}
 		authorization: {mode: Webhook}
 		cgroupDriver: cgroupfs
 		cgroupRoot: /$POD_CGROUP

@@ -1,0 +1,258 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Compares the stock kubelet with ours on one machine in one run, and prints a table in Markdown.
+#
+#   bench.sh            two clusters side by side; operations are timed in turn (A B B A ...), memory at the same load
+#
+# KINDS="stock ours"; ROUNDS=5; STARTS=10, EXECS=40 a round. Ratios mean something, absolute figures are this machine's.
+set -euo pipefail
+
+bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+e2e=$(dirname "$bench")
+read -ra kinds <<<"${KINDS:-stock ours}"
+rounds=${ROUNDS:-5} starts=${STARTS:-10} execs=${EXECS:-40}
+declare -A id=([stock]=11 [ours]=12)
+work=$(mktemp -d)
+cache=${CUBELET_CACHE:-$HOME/.cache/cubelet}
+
+rig() { # KIND WORD...
+	local kind=$1
+	shift
+	RIG_ID=${id[$kind]} KUBELET=$kind "$e2e/rig/rig.sh" "$@"
+}
+
+# in_rig KIND COMMAND...: a function that finds the variables of that rig
+in_rig() {
+	local RIG_ID=${id[$1]} KIND=$1
+	shift
+	# shellcheck source=e2e/rig/lib.sh
+	(
+		. "$e2e/rig/lib.sh"
+		export KUBECONFIG=$RIG/conf/admin.conf
+		"$@"
+	)
+}
+
+probe() {
+	"$work/probe" -api "https://$NODE_IP:6443" -ca "$RIG/pki/ca.crt" -cert "$RIG/conf/admin.crt" -key "$RIG/conf/admin.key" "$@"
+}
+
+# Every process of the kubelet: its children too, the runtime's not.
+tree() {
+	local pid
+	echo "$1"
+	for pid in $(pgrep -P "$1"); do
+		tree "$pid"
+	done
+}
+
+# memory NAME: RSS, PSS and anonymous memory of the kubelet's processes, MiB
+memory() {
+	local pid
+	for pid in $(tree "$(rig_pid kubelet)"); do
+		cat "/proc/$pid/smaps_rollup"
+	done | awk '$1 == "Rss:" { r += $2 } $1 == "Pss:" { p += $2 } $1 == "Anonymous:" { a += $2 }
+		END { printf "%.1f %.1f %.1f\n", r / 1024, p / 1024, a / 1024 }' >"$work/$1.$KIND"
+}
+
+median() {
+	sort -n | awk '{ v[NR] = $1 } END { if (NR) printf "%.1f", v[int((NR + 1) / 2)] }'
+}
+
+spread() { # 10th and 90th percentile
+	sort -n | awk '{ v[NR] = $1 } END { if (NR) printf "%.1f–%.1f", v[int(NR * 0.1) + 1], v[int(NR * 0.9) + (NR < 10)] }'
+}
+
+base_pods() {
+	kubectl delete pods --all --wait=true >/dev/null 2>&1 || true
+	kubectl run a --image=busybox --image-pull-policy=IfNotPresent --command -- sleep 100000 >/dev/null
+	kubectl run web --image=nginx --image-pull-policy=IfNotPresent >/dev/null
+	kubectl wait --for=condition=Ready --timeout=120s pod/a pod/web >/dev/null
+	kubectl exec web -- sh -c 'head -c 268435456 /dev/zero >/var/www/html/big'
+}
+
+starts() {
+	probe start "$starts" >>"$work/start.$KIND"
+}
+
+execs() {
+	probe exec a "$execs" >>"$work/exec.$KIND"
+}
+
+mib_per_second() { # FILE COMMAND...
+	local file=$1 start=$EPOCHREALTIME
+	shift
+	"$@"
+	awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f\n", 256 / (b - a) }' >>"$work/$file.$KIND"
+}
+
+exec_out() {
+	kubectl exec a -- head -c 268435456 /dev/zero >/dev/null
+}
+
+exec_in() {
+	head -c 268435456 /dev/zero | kubectl exec -i a -- sh -c 'cat >/dev/null; true'
+}
+
+throughput() {
+	local port pid protocol websockets=true
+	for protocol in websocket spdy; do
+		[ $protocol = websocket ] || websockets=false
+		export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$websockets KUBECTL_PORT_FORWARD_WEBSOCKETS=$websockets
+		mib_per_second out-$protocol exec_out
+		mib_per_second in-$protocol exec_in
+		kubectl port-forward web :80 >"$work/forward" 2>&1 &
+		pid=$!
+		wait_until 20 "port-forward" grep -q '127.0.0.1' "$work/forward"
+		port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")
+		mib_per_second forward-$protocol curl -sS -o /dev/null "http://127.0.0.1:$port/big"
+		kill $pid
+		wait $pid 2>/dev/null || true
+	done
+}
+
+# The node's own requests, as the API server's audit log counts them.
+node_requests() {
+	grep -c '"username":"system:node:node"' "$RIG/log/audit.log" || true
+}
+
+requests() {
+	local before idle
+	sleep 5
+	before=$(node_requests)
+	sleep 60
+	idle=$(($(node_requests) - before))
+	echo "$idle" >"$work/idle.$KIND"
+	before=$(node_requests)
+	for _ in 1 2 3; do
+		probe burst 10 >>"$work/burst10.$KIND"
+	done
+	sleep 5
+	echo "$(($(node_requests) - before)) $idle" | awk '{ printf "%.1f\n", $1 / 30 }' >"$work/life.$KIND"
+}
+
+burst() {
+	probe burst 30 >>"$work/burst30.$KIND"
+}
+
+fill() {
+	local i
+	for i in $(seq 28); do
+		printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: f%s}\nspec:\n  terminationGracePeriodSeconds: 0\n  containers:\n' "$i"
+		printf -- '  - {name: c, image: busybox, imagePullPolicy: IfNotPresent, command: [sleep, "100000"]}\n'
+	done | kubectl create -f - >/dev/null
+	kubectl wait --for=condition=Ready --timeout=180s pods --all >/dev/null
+	sleep 20
+}
+
+cpu_ticks() {
+	local pid
+	for pid in $(tree "$(rig_pid kubelet)"); do
+		cat "/proc/$pid/stat"
+	done | sed 's/.*) //' | awk '{ t += $12 + $13 } END { print t }'
+}
+
+idle_cpu() {
+	local before
+	before=$(cpu_ticks)
+	sleep 30
+	awk -v t="$(($(cpu_ticks) - before))" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f\n", t / hz / 30 * 100 }' >"$work/cpu.$KIND"
+}
+
+each() {
+	local kind
+	for kind in "${kinds[@]}"; do
+		in_rig "$kind" "$@"
+	done
+}
+
+# In turn, the other way round every second time.
+in_turn() {
+	local round i
+	for round in $(seq "$rounds"); do
+		echo "  $1 $round/$rounds" >&2
+		if [ $((round % 2)) = 1 ]; then
+			for ((i = 0; i < ${#kinds[@]}; i++)); do in_rig "${kinds[i]}" "$@"; done
+		else
+			for ((i = ${#kinds[@]} - 1; i >= 0; i--)); do in_rig "${kinds[i]}" "$@"; done
+		fi
+	done
+}
+
+row() { # LABEL then one cell a kind, then the ratio of the first number of the last to the first
+	local label=$1
+	shift
+	echo "$label|$*" | awk -F'|' -v OFS=' | ' '{ split($2, a, " "); split($NF, b, " ")
+		r = (NF > 2 && a[1] > 0) ? sprintf("%.2f", b[1] / a[1]) : ""
+		line = "| " $1; for (i = 2; i <= NF; i++) line = line " | " $i; print line " | " r " |" }'
+}
+
+cells() { # FUNCTION FILE: joined by |
+	local kind first=yes
+	for kind in "${kinds[@]}"; do
+		[ $first = yes ] || printf '|'
+		first=no
+		"$1" "$work/$2.$kind"
+	done
+}
+
+timing() {
+	printf '%s (%s)' "$(median <"$1")" "$(spread <"$1")"
+}
+
+field1() { awk '{ printf "%s", $1 }' "$1"; }
+field2() { awk '{ printf "%s", $2 }' "$1"; }
+field3() { awk '{ printf "%s", $3 }' "$1"; }
+
+table() {
+	local kind size
+	printf '| what |'
+	for kind in "${kinds[@]}"; do printf ' %s |' "$kind"; done
+	printf ' ratio |\n|---|'
+	for kind in "${kinds[@]}"; do printf -- '---|'; done
+	printf -- '---|\n'
+	for size in 2 30; do
+		row "memory of all its processes at $size pods, RSS, MiB" "$(cells field1 memory$size)"
+		row "… PSS, MiB" "$(cells field2 memory$size)"
+		row "… anonymous, MiB" "$(cells field3 memory$size)"
+	done
+	row "idle CPU at 30 pods, % of a core" "$(cells field1 cpu)"
+	row "pod created until seen Running, one at a time, ms" "$(cells timing start)"
+	row "30 pods at once until all run, ms" "$(cells timing burst30)"
+	row "exec /bin/true through the API server, ms" "$(cells timing exec)"
+	row "exec stdout, WebSocket, MiB/s" "$(cells timing out-websocket)"
+	row "exec stdout, SPDY, MiB/s" "$(cells timing out-spdy)"
+	row "exec stdin, WebSocket, MiB/s" "$(cells timing in-websocket)"
+	row "exec stdin, SPDY, MiB/s" "$(cells timing in-spdy)"
+	row "port-forward download, WebSocket, MiB/s" "$(cells timing forward-websocket)"
+	row "port-forward download, SPDY, MiB/s" "$(cells timing forward-spdy)"
+	row "API requests for the life of a plain pod, 10 at once" "$(cells field1 life)"
+	row "API requests in an idle minute" "$(cells field1 idle)"
+}
+
+end() {
+	local kind
+	[ -n "${KEEP:-}" ] || for kind in "${kinds[@]}"; do
+		rig "$kind" down >/dev/null 2>&1 || true
+	done
+	rm -rf "$work"
+}
+trap end EXIT
+
+(cd "$bench/probe" && CGO_ENABLED=0 go build -trimpath -o "$work/probe" .)
+export PATH=${KUBE_BIN_DIR:-$cache/bin}:$PATH
+for kind in "${kinds[@]}"; do
+	rig "$kind" cluster
+done
+each base_pods
+sleep 20
+each memory memory2
+in_turn starts
+in_turn execs
+in_turn throughput
+each requests
+in_turn burst
+each fill
+each memory memory30
+each idle_cpu
+table
