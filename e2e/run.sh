@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the end-to-end cases against a rig and says for each one whether it passed.
 #
-#   run.sh              all cases; CASE=name (or several, or patterns) runs these
+#   run.sh [NAME...]    all cases, or these (names, numbers or patterns; CASE="NAME..." says the same)
 #
 # KUBELET=ours (default) or stock; RIG_ID=1 by default; E2E_JOBS cases at once; KEEP=1 leaves the cluster running.
 # A case says in its head: "# group: alone" when it kills or restarts something, "# only: ours|stock REASON".
@@ -59,11 +59,12 @@ choose() {
 	for pattern in "${patterns[@]}"; do
 		for file in "$e2e"/cases/*.sh; do
 			# shellcheck disable=SC2254 # patterns are wanted
-			case $(basename "$file" .sh) in $pattern | [0-9][0-9][0-9]-$pattern) echo "$file" ;; esac
+			case $(basename "$file" .sh) in $pattern | $pattern-* | [0-9][0-9][0-9]-$pattern) echo "$file" ;; esac
 		done
 	done
 }
 
+CASE=${*:-${CASE:-}}
 cases=$(choose)
 [ -n "$cases" ] || die "no case '$CASE': $(cd "$e2e/cases" && echo *.sh)"
 rig_supervised kubelet && started=no || started=yes
@@ -99,5 +100,5 @@ done
 failed=$(grep -c '^not ok' "$results" || true)
 skipped=$(grep -c '^ok .*# skip' "$results" || true)
 passed=$(($(grep -c '^ok' "$results" || true) - skipped))
-echo "$passed passed, $failed failed, $skipped skipped"
+echo "e2e: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the stock programs into the cache, or finds them there.
 #
 #   build.sh [PROGRAM...]   prints the folder that holds them
