@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/node/node.h"
+
+#include <string.h>
+
+#include "kubelet/config/config.h"
+#include "kubelet/node/facts.h"
+#include "kubelet/node/lease.h"
+#include "kubelet/node/status.h"
+#include "pkg/base/base.h"
+#include "pkg/base/clock.h"
+#include "pkg/base/log.h"
+#include "pkg/base/rand.h"
+#include "pkg/codec/pb.h"
+#include "pkg/codec/pbjson.h"
+#include "pkg/kube/listwatch.h"
+
+enum {
+	REGISTER_FIRST_MS = 100,
+	REGISTER_LAST_MS = 7000,
+	RUNTIME_CHECK_MS = 5000,
+	RUNTIME_DOWN_MS = 30000,   /* since the last good check */
+	FAST_STATUS_MS = 1000,     /* until the node is ready for the first time */
+	STATUS_JSON_MAX = 1 << 20, /* 50 images of five names are 50 KiB */
+};
+
+struct node {
+	struct node_options options;
+	struct arena *arena; /* of what never changes */
+	struct node_facts facts;
+
+	struct arena *status_arena;
+	Core__NodeStatus *status; /* as last computed */
+	struct arena *sent_arena;
+	Core__NodeStatus *sent; /* as last accepted by the API */
+	int64_t sent_ms;
+
+	/* The runtime's answers, each kept in its own arena. */
+	struct arena *version_arena, *runtime_arena, *images_arena;
+	Cri__VersionResponse *version;
+	Cri__StatusResponse *runtime;
+	Cri__ListImagesResponse *images;
+	int64_t runtime_good_ms;
+
+	struct kube_listwatch *watch;
+	struct arena *seen_arena;
+	Core__Node *seen;
+
+	struct lease *lease;
+	struct loop_timer register_timer, runtime_timer, status_timer;
+	int64_t register_delay_ms;
+	bool registered, freed, started, was_ready;
+	struct task *register_task, *runtime_task, *status_task;
+	int asking; /* requests to the runtime that are out in this round */
+};
+
+static void maybe_free(struct node *node);
+
+const Core__Node *node_get(const struct node *node)
+{
+	return node->seen;
+}
+
+const Core__NodeStatus *node_status(const struct node *node)
+{
+	return node->status;
+}
+
+/* ---- status ---- */
+
+static bool runtime_is_down(const struct node *node)
+{
+	return loop_now_ms(node->options.loop) - node->runtime_good_ms > RUNTIME_DOWN_MS;
+}
+
+static const Core__NodeCondition *condition_of(const Core__NodeStatus *status, const char *type)
+{
+	for (size_t i = 0; status && i < status->n_conditions; i++)
+		if (str_eq(status->conditions[i]->type, type))
+			return status->conditions[i];
+	return NULL;
+}
+
+static bool is_true(const Core__NodeStatus *status, const char *type)
+{
+	const Core__NodeCondition *condition = condition_of(status, type);
+
+	return condition && str_eq(condition->status, "True");
+}
+
+static void tell(struct node *node, const char *reason)
+{
+	Core__ObjectReference about;
+
+	kube_reference_node(node->options.name,
+			    node->seen ? node->seen->metadata->uid : (char *)(uintptr_t)node->options.name, &about);
+	kube_event(node->options.events, &about, "Normal", reason, "Node %s status is now: %s", node->options.name,
+		   reason);
+}
+
+/* The events of flips; the pressure ones come at each start too. */
+static void tell_changes(struct node *node, const Core__NodeStatus *before, const Core__NodeStatus *now)
+{
+	static const char *const pressures[][2] = { { "MemoryPressure", "NodeHasSufficientMemory" },
+						    { "DiskPressure", "NodeHasNoDiskPressure" },
+						    { "PIDPressure", "NodeHasSufficientPID" } };
+	bool was = is_true(before, "Ready"), is = is_true(now, "Ready");
+
+	for (size_t i = 0; !before && i < ARRAY_LEN(pressures); i++)
+		tell(node, pressures[i][1]);
+	if (is && !was)
+		tell(node, "NodeReady");
+	else if (before && was && !is)
+		tell(node, "NodeNotReady");
+}
+
+static void compute_status(struct node *node)
+{
+	struct arena *arena = arena_new();
+	struct err unhealthy = { 0 };
+	struct status_input input = {
+		.facts = &node->facts,
+		.config = node->options.config,
+		.name = node->options.name,
+		.ips = node->options.ips,
+		.n_ips = node->options.n_ips,
+		.version = node->version,
+		.runtime = node->runtime,
+		.runtime_is_down = runtime_is_down(node),
+		.images = node->images,
+		.before = node->status ? node->status
+			  : node->seen ? node->seen->status
+				       : NULL,
+		.now_s = clock_wall_ns() / 1000000000,
+	};
+
+	if (node->options.health && node->options.health(node->options.owner, &unhealthy) < 0)
+		input.unhealthy = unhealthy.text;
+	Core__NodeStatus *status = status_compute(&input, arena);
+	if (node->started)
+		tell_changes(node, node->status_arena && node->was_ready ? node->status : NULL, status);
+	node->was_ready = node->started;
+	arena_free(node->status_arena);
+	node->status_arena = arena;
+	node->status = status;
+}
+
+static char *node_path(const struct node *node, struct arena *arena, const char *below)
+{
+	return arena_printf(arena, "/api/v1/nodes/%s%s", node->options.name, below);
+}
+
+static void status_sent(void *owner, const void *result, const struct err *err)
+{
+	struct node *node = owner;
+
+	(void)result;
+	node->status_task = NULL;
+	if (node->freed) {
+		maybe_free(node);
+		return;
+	}
+	if (err) {
+		log_error(err, "Error updating node status, will retry", NULL);
+		arena_free(node->sent_arena);
+		node->sent_arena = NULL;
+		node->sent = NULL;
+		if (err->code == -ENOENT)
+			node->registered = false;
+		if (err->code == -ENOENT)
+			loop_timer_start(&node->register_timer, 0);
+		return;
+	}
+	node->sent_ms = loop_now_ms(node->options.loop);
+}
+
+static void send_status(struct node *node)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf json = BUF_INIT(STATUS_JSON_MAX);
+	Core__Node patch = CORE__NODE__INIT;
+	struct err err;
+
+	patch.status = node->status;
+	if (pbjson_encode(&patch.base, &json, &err) < 0) {
+		log_error(&err, "Failed to encode the node status", NULL);
+		return;
+	}
+	struct kube_ask ask = {
+		.method = "PATCH",
+		.path = node_path(node, arena, "/status"),
+		.query = "timeout=10s",
+		.content_type = KUBE_STRATEGIC_PATCH,
+		.json = buf_text(&json),
+		.timeout_ms = 10000,
+	};
+	node->status_task = kube_ask(node->options.kube, &ask, status_sent, node);
+	arena_free(node->sent_arena);
+	node->sent_arena = arena_new();
+	node->sent = (Core__NodeStatus *)pb_copy(&node->status->base, node->sent_arena);
+}
+
+static void status_tick(void *owner)
+{
+	struct node *node = owner;
+	int64_t period = config_ms(node->options.config->nodestatusupdatefrequency);
+	int64_t report = config_ms(node->options.config->nodestatusreportfrequency);
+
+	compute_status(node);
+	bool ready = is_true(node->status, "Ready");
+	if (node->registered && !node->status_task) {
+		bool due = loop_now_ms(node->options.loop) - node->sent_ms >= report;
+
+		if (due || !node->sent || !status_is_same(node->sent, node->status))
+			send_status(node);
+	}
+	/* 4 % of jitter keeps many nodes apart. */
+	loop_timer_start(&node->status_timer, ready ? period + rand_below((uint32_t)MAX(period / 25, (int64_t)1))
+						    : MIN(period, (int64_t)FAST_STATUS_MS));
+}
+
+/* ---- the runtime ---- */
+
+static void keep(struct arena **arena, void **place, const void *message)
+{
+	struct arena *fresh = arena_new();
+
+	*place = pb_copy(message, fresh);
+	arena_free(*arena);
+	*arena = fresh;
+}
+
+static void runtime_round(struct node *node);
+
+static void runtime_round_ended(struct node *node)
+{
+	node->runtime_task = NULL;
+	if (node->freed) {
+		maybe_free(node);
+		return;
+	}
+	loop_timer_start(&node->runtime_timer, RUNTIME_CHECK_MS);
+	if (!node->was_ready || !is_true(node->status, "Ready"))
+		loop_timer_start(&node->status_timer, 0);
+}
+
+static void images_came(void *owner, const void *result, const struct err *err)
+{
+	struct node *node = owner;
+
+	if (!err)
+		keep(&node->images_arena, (void **)&node->images, result);
+	runtime_round_ended(node);
+}
+
+static void status_came(void *owner, const void *result, const struct err *err)
+{
+	struct node *node = owner;
+	Cri__ListImagesRequest request = CRI__LIST_IMAGES_REQUEST__INIT;
+
+	if (err || node->freed) {
+		if (err)
+			log_error(err, "Container runtime sanity check failed", NULL);
+		runtime_round_ended(node);
+		return;
+	}
+	keep(&node->runtime_arena, (void **)&node->runtime, result);
+	node->runtime_good_ms = loop_now_ms(node->options.loop);
+	node->runtime_task = cri_call(node->options.cri, CRI_LIST_IMAGES, &request.base, 0, images_came, node);
+}
+
+static void ask_status(struct node *node)
+{
+	Cri__StatusRequest request = CRI__STATUS_REQUEST__INIT;
+
+	node->runtime_task = cri_call(node->options.cri, CRI_STATUS, &request.base, 0, status_came, node);
+}
+
+static void version_came(void *owner, const void *result, const struct err *err)
+{
+	struct node *node = owner;
+
+	if (err || node->freed) {
+		if (err)
+			log_error(err, "Container runtime sanity check failed", NULL);
+		runtime_round_ended(node);
+		return;
+	}
+	keep(&node->version_arena, (void **)&node->version, result);
+	ask_status(node);
+}
+
+/* Version once (and again after an outage, when another runtime may have come), status and images each round. */
+static void runtime_round(struct node *node)
+{
+	Cri__VersionRequest request = CRI__VERSION_REQUEST__INIT;
+
+	if (node->version && !runtime_is_down(node))
+		ask_status(node);
+	else
+		node->runtime_task = cri_call(node->options.cri, CRI_VERSION, &request.base, 0, version_came, node);
+}
+
+static void runtime_tick(void *owner)
+{
+	runtime_round(owner);
+}
+
+/* ---- registration ---- */
+
+static void add_label(Meta__ObjectMeta *meta, struct arena *arena, const char *key, const char *value)
+{
+	Meta__ObjectMeta__LabelsEntry *entry =
+		PB_NEW(arena, Meta__ObjectMeta__LabelsEntry, meta__object_meta__labels_entry__descriptor);
+
+	entry->key = arena_strdup(arena, key);
+	entry->value = arena_strdup(arena, value);
+	PB_APPEND(arena, meta, labels, entry);
+}
+
+static void add_given_labels(const struct node *node, Meta__ObjectMeta *meta, struct arena *arena)
+{
+	char *list = arena_strdup(arena, node->options.labels);
+
+	while (*list) {
+		size_t size = strcspn(list, ",");
+		bool last = list[size] == 0;
+		char *equals = memchr(list, '=', size);
+
+		list[size] = 0;
+		if (equals)
+			*equals = 0;
+		add_label(meta, arena, list, equals ? equals + 1 : "");
+		list += size + !last;
+	}
+}
+
+static void add_taint(Core__NodeSpec *spec, struct arena *arena, const char *key, const char *value, const char *effect)
+{
+	Core__Taint *taint = PB_NEW(arena, Core__Taint, core__taint__descriptor);
+
+	taint->key = arena_strdup(arena, key);
+	taint->value = arena_strdup(arena, value);
+	taint->effect = arena_strdup(arena, effect);
+	PB_APPEND(arena, spec, taints, taint);
+}
+
+static Core__Node *build_node(struct node *node, struct arena *arena)
+{
+	const Config__KubeletConfiguration *config = node->options.config;
+	Core__Node *object = PB_NEW(arena, Core__Node, core__node__descriptor);
+	Meta__ObjectMeta *meta = PB_NEW(arena, Meta__ObjectMeta, meta__object_meta__descriptor);
+
+	object->metadata = meta;
+	meta->name = arena_strdup(arena, node->options.name);
+	add_label(meta, arena, "beta.kubernetes.io/arch", node->facts.architecture);
+	add_label(meta, arena, "beta.kubernetes.io/os", "linux");
+	add_label(meta, arena, "kubernetes.io/arch", node->facts.architecture);
+	add_label(meta, arena, "kubernetes.io/hostname", node->options.name);
+	add_label(meta, arena, "kubernetes.io/os", "linux");
+	add_given_labels(node, meta, arena);
+	if (config->enablecontrollerattachdetach) {
+		Meta__ObjectMeta__AnnotationsEntry *entry = PB_NEW(arena, Meta__ObjectMeta__AnnotationsEntry,
+								   meta__object_meta__annotations_entry__descriptor);
+
+		entry->key = arena_strdup(arena, "volumes.kubernetes.io/controller-managed-attach-detach");
+		entry->value = arena_strdup(arena, "true");
+		PB_APPEND(arena, meta, annotations, entry);
+	}
+	object->spec = PB_NEW(arena, Core__NodeSpec, core__node_spec__descriptor);
+	if (!str_empty(config->providerid))
+		object->spec->providerid = arena_strdup(arena, config->providerid);
+	for (size_t i = 0; i < config->n_registerwithtaints; i++)
+		PB_APPEND(arena, object->spec, taints, config->registerwithtaints[i]);
+	if (node->options.external_cloud)
+		add_taint(object->spec, arena, "node.cloudprovider.kubernetes.io/uninitialized", "true", "NoSchedule");
+	object->status = node->status;
+	return object;
+}
+
+static void register_later(struct node *node)
+{
+	loop_timer_start(&node->register_timer, node->register_delay_ms);
+	node->register_delay_ms = MIN(node->register_delay_ms * 2, (int64_t)REGISTER_LAST_MS);
+}
+
+static void registration_ended(struct node *node)
+{
+	node->registered = true;
+	node->register_delay_ms = REGISTER_FIRST_MS;
+	arena_free(node->sent_arena);
+	node->sent_arena = NULL;
+	node->sent = NULL;
+	log_info("Successfully registered node", "node", node->options.name, NULL);
+	loop_timer_start(&node->status_timer, 0);
+}
+
+static void labels_patched(void *owner, const void *result, const struct err *err)
+{
+	struct node *node = owner;
+
+	(void)result;
+	node->register_task = NULL;
+	if (node->freed) {
+		maybe_free(node);
+		return;
+	}
+	if (err) {
+		log_error(err, "Unable to reconcile node with API server", "node", node->options.name, NULL);
+		register_later(node);
+		return;
+	}
+	registration_ended(node);
+}
+
+/* The object was there: what a kubelet keeps of it is set again, in one patch that changes nothing when all is well. */
+static void reconcile(struct node *node)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf json = BUF_INIT(STATUS_JSON_MAX);
+	Core__Node *object = build_node(node, arena);
+	struct err err;
+
+	object->metadata->name = NULL;
+	object->spec = NULL;
+	object->status = NULL;
+	log_info("Node was previously registered", "node", node->options.name, NULL);
+	if (pbjson_encode(&object->base, &json, &err) < 0) {
+		log_error(&err, "Failed to encode the node", NULL);
+		register_later(node);
+		return;
+	}
+	struct kube_ask ask = { .method = "PATCH",
+				.path = node_path(node, arena, ""),
+				.content_type = KUBE_STRATEGIC_PATCH,
+				.json = buf_text(&json) };
+	node->register_task = kube_ask(node->options.kube, &ask, labels_patched, node);
+}
+
+static void node_created(void *owner, const void *result, const struct err *err)
+{
+	struct node *node = owner;
+
+	(void)result;
+	node->register_task = NULL;
+	if (node->freed) {
+		maybe_free(node);
+		return;
+	}
+	if (err && err->code == -EEXIST) {
+		reconcile(node);
+	} else if (err) {
+		log_error(err, "Unable to register node with API server", "node", node->options.name, NULL);
+		register_later(node);
+	} else {
+		registration_ended(node);
+	}
+}
+
+static void register_node(void *owner)
+{
+	struct node *node = owner;
+	_cleanup_arena_ struct arena *arena = arena_new();
+
+	if (node->register_task || node->registered)
+		return;
+	if (!node->options.config->registernode) {
+		node->registered = true;
+		return;
+	}
+	log_info("Attempting to register node", "node", node->options.name, NULL);
+	compute_status(node);
+	Core__Node *object = build_node(node, arena);
+	struct kube_ask ask = { .method = "POST", .path = "/api/v1/nodes", .object = &object->base };
+	node->register_task = kube_ask(node->options.kube, &ask, node_created, node);
+}
+
+/* ---- the own object ---- */
+
+static void own_set(void *owner, ProtobufCMessage *object, struct arena *arena)
+{
+	struct node *node = owner;
+
+	arena_free(node->seen_arena);
+	node->seen_arena = arena;
+	node->seen = (Core__Node *)object;
+	lease_set_node_uid(node->lease, node->seen->metadata->uid);
+	node->options.seen(node->options.owner, node->seen);
+}
+
+static void own_gone(void *owner, const char *namespace_, const char *name, const char *uid)
+{
+	struct node *node = owner;
+
+	(void)namespace_;
+	(void)uid;
+	log_warn("The Node object was deleted; registering again", "node", name, NULL);
+	node->registered = false;
+	loop_timer_start(&node->register_timer, REGISTER_FIRST_MS);
+}
+
+/* ---- life ---- */
+
+int node_new(const struct node_options *options, struct node **ret_node, struct err *err)
+{
+	struct arena *arena = arena_new();
+	struct node *node = xcalloc(1, sizeof *node);
+	const char **ips = arena_alloc(arena, MAX(options->n_ips, (size_t)1) * sizeof *ips);
+
+	node->arena = arena;
+	node->options = *options;
+	node->options.name = arena_strdup(arena, options->name);
+	node->options.root_dir = arena_strdup(arena, options->root_dir);
+	node->options.labels = arena_strdup(arena, options->labels);
+	for (size_t i = 0; i < options->n_ips; i++)
+		ips[i] = arena_strdup(arena, options->ips[i]);
+	node->options.ips = ips;
+	node->facts = facts_read(arena, options->root_dir);
+	node->register_delay_ms = REGISTER_FIRST_MS;
+	int code = status_check_reserved(&node->facts, options->config, err);
+	if (code < 0) {
+		arena_free(arena);
+		free(node);
+		return code;
+	}
+	loop_timer_init(&node->register_timer, options->loop, register_node, node);
+	loop_timer_init(&node->runtime_timer, options->loop, runtime_tick, node);
+	loop_timer_init(&node->status_timer, options->loop, status_tick, node);
+	node->lease = lease_new(options->kube, options->name, options->config->nodeleasedurationseconds);
+	compute_status(node);
+	*ret_node = node;
+	return 0;
+}
+
+void node_start(struct node *node)
+{
+	_cleanup_free_ char *query = xasprintf("fieldSelector=metadata.name%%3D%s", node->options.name);
+	struct kube_listwatch_spec spec = {
+		.path = "/api/v1/nodes",
+		.query = query,
+		.type = &core__node__descriptor,
+		.owner = node,
+		.set = own_set,
+		.gone = own_gone,
+	};
+
+	node->started = true;
+	node->runtime_good_ms = loop_now_ms(node->options.loop);
+	node->watch = kube_listwatch_new(node->options.kube, &spec);
+	lease_start(node->lease);
+	loop_timer_start(&node->runtime_timer, 0);
+	loop_timer_start(&node->register_timer, 0);
+	loop_timer_start(&node->status_timer, FAST_STATUS_MS);
+}
+
+static void maybe_free(struct node *node)
+{
+	if (node->register_task || node->runtime_task || node->status_task)
+		return;
+	arena_free(node->status_arena);
+	arena_free(node->sent_arena);
+	arena_free(node->version_arena);
+	arena_free(node->runtime_arena);
+	arena_free(node->images_arena);
+	arena_free(node->seen_arena);
+	arena_free(node->arena);
+	free(node);
+}
+
+void node_free(struct node *node)
+{
+	if (!node)
+		return;
+	node->freed = true;
+	loop_timer_stop(&node->register_timer);
+	loop_timer_stop(&node->runtime_timer);
+	loop_timer_stop(&node->status_timer);
+	kube_listwatch_free(node->watch);
+	lease_free(node->lease);
+	task_cancel(node->register_task);
+	task_cancel(node->runtime_task);
+	task_cancel(node->status_task);
+	maybe_free(node);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The NodeStatus as a function of what is known. Inside kubelet/node only. */
+#include "config/kubelet.pb-c.h"
+#include "cri/cri.pb-c.h"
+#include "k8s/core.pb-c.h"
+#include "kubelet/node/facts.h"
+#include "pkg/base/arena.h"
+#include "pkg/base/err.h"
+
+struct status_input {
+	const struct node_facts *facts;
+	const Config__KubeletConfiguration *config;
+	const char *name;
+	const char *const *ips;
+	size_t n_ips;
+	const Cri__VersionResponse *version; /* NULL while the runtime has not answered */
+	const Cri__StatusResponse *runtime;  /* of the last good check, NULL before */
+	bool runtime_is_down;                /* no good check for 30 s */
+	const Cri__ListImagesResponse *images;
+	const char *unhealthy;          /* of our own parts, NULL when they are well */
+	const Core__NodeStatus *before; /* the last one, for the times of transitions; NULL at first */
+	int64_t now_s;
+};
+
+/* All of it in the arena. */
+Core__NodeStatus *status_compute(const struct status_input *input, struct arena *arena);
+
+/* Equal but for heartbeats. */
+bool status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b);
+
+/* -EINVAL when what is reserved is more than there is. */
+int status_check_reserved(const struct node_facts *facts, const Config__KubeletConfiguration *config, struct err *err);
