@@ -37,6 +37,7 @@ char *buf_reserve(struct buf *buf, size_t size)
 			buf->room = room;
 		}
 		buf->bytes = buf->memory;
+		buf->bytes[buf->size] = 0; /* also when nothing follows: a reader may come to its end here */
 	}
 	return buf->bytes + buf->size;
 }
