@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Keyed digests, for caches that must not keep what they were asked (tokens) and that a peer must not aim at. */
+#include <stddef.h>
+
+enum { DIGEST_HEX = 65 }; /* SHA-256 in lower-case hex, and its zero */
+
+void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size, char into[DIGEST_HEX]);
