@@ -36,7 +36,7 @@ struct cm_sums cm_pod_sums(const Core__Pod *pod);
 /* Values of a cgroup; -1 is "leave it alone". */
 struct cm_values {
 	int64_t shares;
-	int64_t quota_us, period_us;
+	int64_t quota_us, period_us; /* quota 0: no quota */
 	int64_t memory_bytes;
 	int64_t pids;
 };

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/cm/resources.h"
+
+#include "pkg/base/base.h"
+#include "pkg/codec/quantity.h"
+
+/* Amounts of one container or of a sum: thousandths of a cpu, bytes. */
+struct amounts {
+	int64_t milli_cpu, memory;
+};
+
+static int64_t add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+static struct amounts sum_of(struct amounts a, struct amounts b)
+{
+	return (struct amounts){ add(a.milli_cpu, b.milli_cpu), add(a.memory, b.memory) };
+}
+
+static struct amounts larger_of(struct amounts a, struct amounts b)
+{
+	return (struct amounts){ MAX(a.milli_cpu, b.milli_cpu), MAX(a.memory, b.memory) };
+}
+
+static const char *text_of(const Resource__Quantity *quantity)
+{
+	return quantity ? quantity->string : NULL;
+}
+
+static const char *request_text(const Core__ResourceRequirements *resources, const char *name)
+{
+	for (size_t i = 0; resources && i < resources->n_requests; i++)
+		if (str_eq(resources->requests[i]->key, name))
+			return text_of(resources->requests[i]->value);
+	return NULL;
+}
+
+static const char *limit_text(const Core__ResourceRequirements *resources, const char *name)
+{
+	for (size_t i = 0; resources && i < resources->n_limits; i++)
+		if (str_eq(resources->limits[i]->key, name))
+			return text_of(resources->limits[i]->value);
+	return NULL;
+}
+
+static struct amounts requests_of(const Core__ResourceRequirements *resources)
+{
+	return (struct amounts){ quantity_text_milli(request_text(resources, "cpu")),
+				 quantity_text_value(request_text(resources, "memory")) };
+}
+
+static struct amounts limits_of(const Core__ResourceRequirements *resources)
+{
+	return (struct amounts){ quantity_text_milli(limit_text(resources, "cpu")),
+				 quantity_text_value(limit_text(resources, "memory")) };
+}
+
+/* ---- QoS class ---- */
+
+static bool is_pod_level_name(const char *name)
+{
+	return str_eq(name, "cpu") || str_eq(name, "memory") || str_has_prefix(name, "hugepages-");
+}
+
+/* An empty struct, or one of foreign resources only, counts as none. */
+static bool has_pod_level(const Core__Pod *pod)
+{
+	const Core__ResourceRequirements *resources = pod->spec->resources;
+
+	for (size_t i = 0; resources && i < resources->n_requests; i++)
+		if (is_pod_level_name(resources->requests[i]->key))
+			return true;
+	for (size_t i = 0; resources && i < resources->n_limits; i++)
+		if (is_pod_level_name(resources->limits[i]->key))
+			return true;
+	return false;
+}
+
+static enum cm_qos qos_of(const Core__ResourceRequirements *resources)
+{
+	static const char *const names[] = { "cpu", "memory" };
+	enum cm_qos qos[ARRAY_LEN(names)];
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct quantity request = { 0 }, limit = { 0 };
+		struct err ignored;
+
+		(void)quantity_parse(request_text(resources, names[i]), &request, &ignored);
+		(void)quantity_parse(limit_text(resources, names[i]), &limit, &ignored);
+		if (request.nano != limit.nano)
+			return CM_BURSTABLE;
+		qos[i] = request.nano == 0 ? CM_BEST_EFFORT : CM_GUARANTEED;
+	}
+	return qos[0] == qos[1] ? qos[0] : CM_BURSTABLE;
+}
+
+enum cm_qos cm_qos_class(const Core__Pod *pod)
+{
+	enum cm_qos qos = CM_BEST_EFFORT;
+	size_t n = 0;
+
+	/* What the API server has decided stands: a resize must not move a pod to another class. */
+	for (int i = CM_GUARANTEED; pod->status && i <= CM_BEST_EFFORT; i++)
+		if (str_eq(pod->status->qosclass, cm_qos_name(i)))
+			return i;
+	if (has_pod_level(pod))
+		return qos_of(pod->spec->resources);
+	for (size_t i = 0; i < pod->spec->n_initcontainers + pod->spec->n_containers; i++) {
+		const Core__Container *container = i < pod->spec->n_initcontainers
+							   ? pod->spec->initcontainers[i]
+							   : pod->spec->containers[i - pod->spec->n_initcontainers];
+		enum cm_qos one = qos_of(container->resources);
+
+		if (one == CM_BURSTABLE || (n > 0 && one != qos))
+			return CM_BURSTABLE;
+		qos = one;
+		n++;
+	}
+	return qos;
+}
+
+const char *cm_qos_name(enum cm_qos qos)
+{
+	switch (qos) {
+	case CM_GUARANTEED:
+		return "Guaranteed";
+	case CM_BURSTABLE:
+		return "Burstable";
+	case CM_BEST_EFFORT:
+		break;
+	}
+	return "BestEffort";
+}
+
+/* ---- the kernel's units ---- */
+
+int64_t cm_shares(int64_t milli_cpu)
+{
+	if (milli_cpu >= (int64_t)CM_SHARES_MAX * 1000 / 1024)
+		return CM_SHARES_MAX;
+	return MAX(milli_cpu * 1024 / 1000, (int64_t)CM_SHARES_MIN);
+}
+
+int64_t cm_weight(int64_t shares)
+{
+	if (shares >= CM_SHARES_MAX)
+		return 10000;
+	return 1 + (MAX(shares, (int64_t)CM_SHARES_MIN) - 2) * 9999 / 262142;
+}
+
+int64_t cm_quota_us(int64_t milli_cpu, int64_t period_us)
+{
+	int64_t product;
+
+	if (milli_cpu <= 0)
+		return 0;
+	if (__builtin_mul_overflow(milli_cpu, period_us, &product))
+		product = INT64_MAX;
+	return MAX(product / 1000, (int64_t)CM_QUOTA_MIN_US);
+}
+
+/* ---- sums ---- */
+
+static bool is_sidecar(const Core__Container *container)
+{
+	return str_eq(container->restartpolicy, "Always");
+}
+
+/*
+ * While the n-th init container runs, the sidecars started before it run too; later all sidecars run beside the
+ * containers. The pod needs the larger of both.
+ */
+static struct amounts total_of(const Core__PodSpec *spec,
+			       struct amounts (*amounts_of)(const Core__ResourceRequirements *resources))
+{
+	struct amounts total = { 0 }, sidecars = { 0 }, init = { 0 };
+
+	for (size_t i = 0; i < spec->n_containers; i++)
+		total = sum_of(total, amounts_of(spec->containers[i]->resources));
+	for (size_t i = 0; i < spec->n_initcontainers; i++) {
+		const Core__Container *container = spec->initcontainers[i];
+		struct amounts one = amounts_of(container->resources);
+
+		if (is_sidecar(container)) {
+			total = sum_of(total, one);
+			sidecars = sum_of(sidecars, one);
+			init = larger_of(init, sidecars);
+		} else {
+			init = larger_of(init, sum_of(one, sidecars));
+		}
+	}
+	return larger_of(total, init);
+}
+
+static bool every_container_limits(const Core__PodSpec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->n_initcontainers; i++)
+		if (quantity_text_milli(limit_text(spec->initcontainers[i]->resources, name)) == 0)
+			return false;
+	for (size_t i = 0; i < spec->n_containers; i++)
+		if (quantity_text_milli(limit_text(spec->containers[i]->resources, name)) == 0)
+			return false;
+	return true;
+}
+
+static void apply_pod_level(const Core__PodSpec *spec, struct cm_sums *sums)
+{
+	const Core__ResourceRequirements *resources = spec->resources;
+	struct amounts requests = requests_of(resources), limits = limits_of(resources);
+
+	if (request_text(resources, "cpu"))
+		sums->request_milli_cpu = requests.milli_cpu;
+	if (request_text(resources, "memory"))
+		sums->request_memory = requests.memory;
+	if (limit_text(resources, "cpu"))
+		sums->limit_milli_cpu = limits.milli_cpu;
+	if (limit_text(resources, "memory"))
+		sums->limit_memory = limits.memory;
+	sums->every_cpu_limited |= limits.milli_cpu > 0;
+	sums->every_memory_limited |= limits.memory > 0;
+}
+
+struct cm_sums cm_pod_sums(const Core__Pod *pod)
+{
+	const Core__PodSpec *spec = pod->spec;
+	struct amounts requests = total_of(spec, requests_of), limits = total_of(spec, limits_of);
+	struct cm_sums sums = {
+		.request_milli_cpu = requests.milli_cpu,
+		.request_memory = requests.memory,
+		.limit_milli_cpu = limits.milli_cpu,
+		.limit_memory = limits.memory,
+		.every_cpu_limited = every_container_limits(spec, "cpu"),
+		.every_memory_limited = every_container_limits(spec, "memory"),
+	};
+
+	apply_pod_level(spec, &sums);
+	for (size_t i = 0; i < spec->n_overhead; i++) {
+		const char *name = spec->overhead[i]->key, *text = text_of(spec->overhead[i]->value);
+
+		if (str_eq(name, "cpu")) {
+			int64_t milli_cpu = quantity_text_milli(text);
+
+			sums.request_milli_cpu = add(sums.request_milli_cpu, milli_cpu);
+			sums.limit_milli_cpu += sums.limit_milli_cpu ? milli_cpu : 0;
+		} else if (str_eq(name, "memory")) {
+			int64_t bytes = quantity_text_value(text);
+
+			sums.request_memory = add(sums.request_memory, bytes);
+			sums.limit_memory = sums.limit_memory ? add(sums.limit_memory, bytes) : 0;
+		}
+	}
+	return sums;
+}
+
+struct cm_values cm_pod_values(const Core__Pod *pod, bool cfs_quota, int64_t period_us, int64_t pids_limit)
+{
+	struct cm_values values = { -1, -1, -1, -1, pids_limit > 0 ? pids_limit : -1 };
+	struct cm_sums sums = cm_pod_sums(pod);
+	enum cm_qos qos = cm_qos_class(pod);
+
+	if (qos == CM_BEST_EFFORT) {
+		values.shares = CM_SHARES_MIN;
+		return values;
+	}
+	values.shares = cm_shares(sums.request_milli_cpu);
+	if (qos == CM_GUARANTEED || sums.every_cpu_limited) {
+		values.quota_us = cfs_quota ? cm_quota_us(sums.limit_milli_cpu, period_us) : 0;
+		values.period_us = period_us;
+	}
+	if (qos == CM_GUARANTEED || sums.every_memory_limited)
+		values.memory_bytes = sums.limit_memory;
+	return values;
+}
