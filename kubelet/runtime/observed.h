@@ -30,6 +30,12 @@ struct runtime_container {
 	const char *reason;  /* Completed, Error, OOMKilled, ContainerCannotRun, StartError, … */
 	const char *message; /* termination message: of the file, the log's tail, or the runtime's own */
 	const char *log_path;
+
+	/* Who the first process runs as; not every runtime tells. */
+	bool has_user;
+	int64_t uid, gid;
+	int64_t *groups;
+	size_t n_groups;
 };
 
 struct runtime_sandbox {

@@ -3,17 +3,13 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "kubelet/cm/resources.h"
 #include "kubelet/runtime/request.h"
 #include "pkg/base/base.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
 
 enum {
-	SHARES_MIN = 2,
-	SHARES_MAX = 262144,
-	SHARES_PER_CPU = 1024,
-	MILLI_PER_CPU = 1000,
-	QUOTA_MIN_US = 1000,    /* the kernel's own minimum */
 	OOM_GUARANTEED = -997,  /* after kubelet and kube-proxy, -999 */
 	OOM_BEST_EFFORT = 1000, /* first to go */
 	OOM_BURSTABLE_MIN = 3,  /* a guaranteed container that uses all memory reaches 1000 - 997 */
@@ -46,39 +42,7 @@ static const char *request_of(const Core__Container *container, const char *name
 	return has ? find((entry *const *)(void *)has->requests, has->n_requests, name) : NULL;
 }
 
-/* ---- quality of service ---- */
-
-enum qos { QOS_BEST_EFFORT, QOS_BURSTABLE, QOS_GUARANTEED };
-
-static enum qos resource_qos(const Core__Container *container, const char *name)
-{
-	int64_t limit = quantity_text_milli(limit_of(container, name));
-	int64_t request = quantity_text_milli(request_of(container, name));
-
-	if (limit == 0 && request == 0)
-		return QOS_BEST_EFFORT;
-	return limit && (request == limit || !request_of(container, name)) ? QOS_GUARANTEED : QOS_BURSTABLE;
-}
-
-/* The API server's word, which never changes; computed for what did not come from there. */
-static enum qos pod_qos(const Core__Pod *pod)
-{
-	const char *given = pod->status ? pod->status->qosclass : NULL;
-	enum qos qos = QOS_BEST_EFFORT;
-
-	if (!str_empty(given))
-		return str_eq(given, "Guaranteed")   ? QOS_GUARANTEED
-		       : str_eq(given, "BestEffort") ? QOS_BEST_EFFORT
-						     : QOS_BURSTABLE;
-	for (size_t i = 0; i < pod->spec->n_containers; i++) {
-		enum qos cpu = resource_qos(pod->spec->containers[i], "cpu");
-
-		if (cpu != resource_qos(pod->spec->containers[i], "memory") || (i && cpu != qos))
-			return QOS_BURSTABLE;
-		qos = cpu;
-	}
-	return qos;
-}
+/* ---- who goes first ---- */
 
 int64_t request_oom_score_adj(const Core__Pod *pod, const Core__Container *container, int64_t memory_capacity_bytes)
 {
@@ -87,12 +51,12 @@ int64_t request_oom_score_adj(const Core__Pod *pod, const Core__Container *conta
 
 	if (critical && str_eq(pod->spec->priorityclassname, "system-node-critical"))
 		return OOM_GUARANTEED;
-	switch (pod_qos(pod)) {
-	case QOS_GUARANTEED:
+	switch (cm_qos_class(pod)) {
+	case CM_GUARANTEED:
 		return OOM_GUARANTEED;
-	case QOS_BEST_EFFORT:
+	case CM_BEST_EFFORT:
 		return OOM_BEST_EFFORT;
-	case QOS_BURSTABLE:
+	case CM_BURSTABLE:
 		break;
 	}
 	/* The more of the node it asked for, the later it goes; between the two other classes in any case. */
@@ -104,20 +68,6 @@ int64_t request_oom_score_adj(const Core__Pod *pod, const Core__Container *conta
 }
 
 /* ---- in the kernel's units ---- */
-
-static int64_t shares(int64_t milli_cpu)
-{
-	int64_t value = milli_cpu > SHARES_MAX ? SHARES_MAX : milli_cpu * SHARES_PER_CPU / MILLI_PER_CPU;
-
-	return MAX(MIN(value, (int64_t)SHARES_MAX), (int64_t)SHARES_MIN);
-}
-
-static int64_t quota_us(int64_t milli_cpu, int64_t period_us)
-{
-	if (milli_cpu == 0)
-		return 0;
-	return MAX((int64_t)((__extension__(__int128) milli_cpu * period_us) / MILLI_PER_CPU), (int64_t)QUOTA_MIN_US);
-}
 
 static void set_unified(Cri__LinuxContainerResources *resources, struct arena *arena, const char *key,
 			const char *value)
@@ -137,10 +87,10 @@ static Cri__LinuxContainerResources *basics(const struct runtime_options *option
 	Cri__LinuxContainerResources *resources =
 		PB_NEW(arena, Cri__LinuxContainerResources, cri__linux_container_resources__descriptor);
 
-	resources->cpu_shares = shares(request_milli);
+	resources->cpu_shares = cm_shares(request_milli);
 	resources->memory_limit_in_bytes = memory_bytes;
 	if (options->cpu_cfs_quota) {
-		resources->cpu_quota = quota_us(limit_milli, options->cpu_cfs_quota_period_us);
+		resources->cpu_quota = cm_quota_us(limit_milli, options->cpu_cfs_quota_period_us);
 		resources->cpu_period = options->cpu_cfs_quota_period_us;
 	}
 	if (options->cgroup_v2 && !options->single_process_oom_kill)
@@ -192,7 +142,7 @@ static void set_memory_qos(const struct runtime_options *options, const Core__Po
 	double top = (double)(limit ? limit : options->allocatable_memory_bytes), high;
 
 	if (request && options->tiered_memory_reservation) {
-		set_unified(resources, arena, pod_qos(pod) == QOS_GUARANTEED ? "memory.min" : "memory.low",
+		set_unified(resources, arena, cm_qos_class(pod) == CM_GUARANTEED ? "memory.min" : "memory.low",
 			    arena_printf(arena, "%" PRId64, request));
 	} else {
 		set_unified(resources, arena, "memory.min", "0");
