@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kubelet/pod/status/internal.h"
+#include "pkg/base/base.h"
+#include "pkg/codec/pb.h"
+
+enum {
+	MESSAGE_MAX_BYTES =
+		12 * 1024, /* termination messages of a pod together, shared out evenly; upstream's number */
+	NS_PER_S = 1000000000,
+	EXIT_LOST = 137,
+};
+
+#define TEXT(arena, text) arena_strdup((arena), (text) ? (text) : "")
+
+Meta__Time *status_time(struct arena *arena, int64_t seconds)
+{
+	Meta__Time *time = PB_NEW(arena, Meta__Time, meta__time__descriptor);
+
+	time->has_seconds = true;
+	time->seconds = seconds;
+	return time;
+}
+
+static Meta__Time *time_of_ns(struct arena *arena, int64_t ns)
+{
+	return ns ? status_time(arena, ns / NS_PER_S) : NULL;
+}
+
+Core__ContainerStateTerminated *status_lost(struct arena *arena, const char *message)
+{
+	Core__ContainerStateTerminated *lost =
+		PB_NEW(arena, Core__ContainerStateTerminated, core__container_state_terminated__descriptor);
+
+	lost->has_exitcode = true;
+	lost->exitcode = EXIT_LOST;
+	lost->reason = TEXT(arena, "ContainerStatusUnknown");
+	lost->message = TEXT(arena, message);
+	return lost;
+}
+
+static Core__ContainerState *state_new(struct arena *arena)
+{
+	return PB_NEW(arena, Core__ContainerState, core__container_state__descriptor);
+}
+
+static Core__ContainerState *waiting(struct arena *arena, const char *reason, const char *message)
+{
+	Core__ContainerState *state = state_new(arena);
+
+	state->waiting = PB_NEW(arena, Core__ContainerStateWaiting, core__container_state_waiting__descriptor);
+	if (!str_empty(reason))
+		state->waiting->reason = TEXT(arena, reason);
+	if (!str_empty(message))
+		state->waiting->message = TEXT(arena, message);
+	return state;
+}
+
+static Core__ContainerState *ended(struct arena *arena, Core__ContainerStateTerminated *terminated)
+{
+	Core__ContainerState *state = state_new(arena);
+
+	state->terminated = terminated;
+	return state;
+}
+
+static char *container_id(struct arena *arena, const struct runtime_container *container)
+{
+	return arena_printf(arena, "containerd://%s", container->id);
+}
+
+/* Cut between characters, or the API server would refuse the text. */
+static char *bounded(struct arena *arena, const char *message, size_t limit)
+{
+	size_t size = strlen(message);
+
+	if (size > limit) {
+		size = limit;
+		while (size > 0 && ((unsigned char)message[size] & 0xc0) == 0x80)
+			size--;
+	}
+	return arena_strndup(arena, message, size);
+}
+
+static const Core__ContainerStatus *find(const Core__PodStatus *status, const char *name)
+{
+	for (size_t i = 0; i < status->n_containerstatuses; i++)
+		if (str_eq(status->containerstatuses[i]->name, name))
+			return status->containerstatuses[i];
+	return NULL;
+}
+
+static const Core__ContainerStateTerminated *terminated_of(const Core__ContainerState *state)
+{
+	return state ? state->terminated : NULL;
+}
+
+static bool was_running(const Core__ContainerStatus *old)
+{
+	return old && old->state && old->state->running;
+}
+
+static void set_mounts(Core__ContainerStatus *status, const Core__Container *spec, struct arena *arena)
+{
+	for (size_t i = 0; i < spec->n_volumemounts; i++) {
+		const Core__VolumeMount *mount = spec->volumemounts[i];
+		Core__VolumeMountStatus *shown =
+			PB_NEW(arena, Core__VolumeMountStatus, core__volume_mount_status__descriptor);
+
+		shown->name = TEXT(arena, mount->name);
+		shown->mountpath = TEXT(arena, mount->mountpath);
+		if (mount->readonly) {
+			shown->has_readonly = true;
+			shown->readonly = true;
+			shown->recursivereadonly = TEXT(arena, "Disabled");
+		}
+		PB_APPEND(arena, status, volumemounts, shown);
+	}
+}
+
+static void set_user(Core__ContainerStatus *status, const struct runtime_container *container, struct arena *arena)
+{
+	Core__LinuxContainerUser *user;
+
+	if (!container->has_user)
+		return;
+	user = PB_NEW(arena, Core__LinuxContainerUser, core__linux_container_user__descriptor);
+	user->has_uid = user->has_gid = true;
+	user->uid = container->uid;
+	user->gid = container->gid;
+	user->n_supplementalgroups = container->n_groups;
+	user->supplementalgroups = arena_alloc(arena, sizeof(int64_t) * (container->n_groups + 1));
+	if (container->n_groups)
+		memcpy(user->supplementalgroups, container->groups, sizeof(int64_t) * container->n_groups);
+	status->user = PB_NEW(arena, Core__ContainerUser, core__container_user__descriptor);
+	status->user->linux = user;
+}
+
+/* Nothing is resized in place so far, so what a container has is what its spec gave it. */
+static void set_resources(Core__ContainerStatus *status, const Core__Container *spec, struct arena *arena)
+{
+	status->resources =
+		spec->resources ? PB_COPY(spec->resources, arena)
+				: PB_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
+	for (size_t i = 0; i < status->resources->n_requests; i++) {
+		const Core__ResourceRequirements__RequestsEntry *request = status->resources->requests[i];
+		Core__ContainerStatus__AllocatedResourcesEntry *entry =
+			PB_NEW(arena, Core__ContainerStatus__AllocatedResourcesEntry,
+			       core__container_status__allocated_resources_entry__descriptor);
+
+		entry->key = request->key;
+		entry->value = request->value;
+		PB_APPEND(arena, status, allocatedresources, entry);
+	}
+}
+
+static Core__ContainerState *exit_state(const struct runtime_container *container, size_t message_max,
+					struct arena *arena)
+{
+	Core__ContainerStateTerminated *exit =
+		PB_NEW(arena, Core__ContainerStateTerminated, core__container_state_terminated__descriptor);
+
+	exit->has_exitcode = true;
+	exit->exitcode = container->exit_code;
+	if (!str_empty(container->reason))
+		exit->reason = TEXT(arena, container->reason);
+	if (!str_empty(container->message))
+		exit->message = bounded(arena, container->message, message_max);
+	exit->startedat = time_of_ns(arena, container->started_ns);
+	exit->finishedat = time_of_ns(arena, container->finished_ns);
+	exit->containerid = container_id(arena, container);
+	return ended(arena, exit);
+}
+
+static void set_state(Core__ContainerStatus *status, const struct runtime_container *container,
+		      const Core__ContainerStatus *old, size_t message_max, struct arena *arena)
+{
+	switch (container->state) {
+	case RUNTIME_RUNNING:
+		status->state = state_new(arena);
+		status->state->running =
+			PB_NEW(arena, Core__ContainerStateRunning, core__container_state_running__descriptor);
+		status->state->running->startedat = time_of_ns(arena, container->started_ns);
+		if (old && terminated_of(old->state) && old->restartcount >= container->restart_count &&
+		    !str_eq(old->containerid, status->containerid))
+			status->restartcount = old->restartcount + 1;
+		return;
+	case RUNTIME_EXITED:
+		status->state = exit_state(container, message_max, arena);
+		return;
+	case RUNTIME_UNKNOWN:
+		if (!was_running(old))
+			break;
+		status->state = ended(
+			arena, status_lost(arena, "The container could not be located when the pod was terminated"));
+		status->restartcount = old->restartcount + 1;
+		return;
+	case RUNTIME_CREATED:
+		break;
+	}
+	status->state = waiting(arena, NULL, NULL);
+}
+
+/* What the runtime says of one instance, with what only earlier statuses know. */
+static Core__ContainerStatus *convert(const struct runtime_container *container, const Core__Container *spec,
+				      const Core__ContainerStatus *old, size_t message_max, struct arena *arena)
+{
+	Core__ContainerStatus *status = PB_NEW(arena, Core__ContainerStatus, core__container_status__descriptor);
+
+	status->name = TEXT(arena, container->name);
+	status->image = TEXT(arena, container->image);
+	status->imageid = TEXT(arena, container->image_id);
+	status->containerid = container_id(arena, container);
+	status->has_restartcount = true;
+	status->restartcount = old ? MAX(old->restartcount, container->restart_count) : container->restart_count;
+	status->laststate = state_new(arena);
+	if (old) {
+		bool is_other = !str_eq(old->containerid, status->containerid);
+		const Core__ContainerStateTerminated *last = is_other ? terminated_of(old->state) : NULL;
+
+		if (!last)
+			last = terminated_of(old->laststate);
+		if (last)
+			status->laststate->terminated = PB_COPY((Core__ContainerStateTerminated *)last, arena);
+	}
+	set_mounts(status, spec, arena);
+	set_resources(status, spec, arena);
+	set_user(status, container, arena);
+	set_state(status, container, old, message_max, arena);
+	return status;
+}
+
+/* Before the runtime says anything: as it was if it had ended, else waiting to be created. */
+static Core__ContainerStatus *start_from(const Core__Pod *pod, const Core__Container *spec,
+					 const Core__ContainerStatus *old, struct arena *arena)
+{
+	Core__ContainerStatus *status;
+
+	if (old && terminated_of(old->state))
+		return PB_COPY((Core__ContainerStatus *)old, arena);
+	status = PB_NEW(arena, Core__ContainerStatus, core__container_status__descriptor);
+	status->name = TEXT(arena, spec->name);
+	status->image = TEXT(arena, spec->image);
+	status->imageid = TEXT(arena, "");
+	status->state = waiting(arena, pod->spec->n_initcontainers ? "PodInitializing" : "ContainerCreating", NULL);
+	status->laststate = old && old->laststate ? PB_COPY(old->laststate, arena) : state_new(arena);
+	status->has_restartcount = true;
+	status->restartcount = old ? old->restartcount : 0;
+	set_mounts(status, spec, arena);
+	return status;
+}
+
+/* The runtime lost it. It ran, so it must not look as if it never had. */
+static void note_lost(const Core__Pod *pod, Core__ContainerStatus *status, const Core__ContainerStatus *old,
+		      struct arena *arena)
+{
+	if (!was_running(old) || status->laststate->terminated)
+		return;
+	status->laststate->terminated = status_lost(
+		arena,
+		"The container could not be located when the pod was deleted.  The container used to be Running");
+	if (!pod->metadata->deletiontimestamp)
+		status->restartcount++;
+}
+
+static Core__ContainerStatus *compute(const struct status_input *input, size_t index, struct arena *arena)
+{
+	const Core__Pod *pod = input->pod;
+	const Core__Container *spec = pod->spec->containers[index];
+	const Core__ContainerStatus *old = find(input->before, spec->name);
+	const struct status_waiting *why = input->waiting ? &input->waiting[index] : NULL;
+	size_t message_max = MESSAGE_MAX_BYTES / pod->spec->n_containers;
+	Core__ContainerStatus *status = start_from(pod, spec, old, arena);
+	size_t seen = 0;
+
+	for (size_t i = 0; input->observed && i < input->observed->n_containers && seen < 2; i++) {
+		const struct runtime_container *container = &input->observed->containers[i];
+
+		if (!str_eq(container->name, spec->name))
+			continue;
+		if (seen++ == 0)
+			status = convert(container, spec, old, message_max, arena);
+		else
+			status->laststate = convert(container, spec, old, message_max, arena)->state;
+	}
+	if (seen == 0)
+		note_lost(pod, status, old, arena);
+
+	if (why && why->reason && status_restart_due(pod, status_latest(input->observed, spec->name))) {
+		if (terminated_of(status->state))
+			status->laststate = status->state;
+		status->state = waiting(arena, why->reason, why->message);
+	}
+
+	/* Without probes a container is started and ready as long as it runs. */
+	status->has_ready = status->has_started = true;
+	status->ready = status->started = status->state->running != NULL;
+	return status;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(Core__ContainerStatus *const *)a)->name, (*(Core__ContainerStatus *const *)b)->name);
+}
+
+void status_set_containers(const struct status_input *input, Core__PodStatus *status, struct arena *arena)
+{
+	for (size_t i = 0; i < input->pod->spec->n_containers; i++)
+		PB_APPEND(arena, status, containerstatuses, compute(input, i, arena));
+	if (status->n_containerstatuses)
+		qsort(status->containerstatuses, status->n_containerstatuses, sizeof *status->containerstatuses,
+		      by_name);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Between the files of this folder. */
+#include "kubelet/pod/status/status.h"
+
+Meta__Time *status_time(struct arena *arena, int64_t seconds);
+
+/* The exit of a container that nobody saw. */
+Core__ContainerStateTerminated *status_lost(struct arena *arena, const char *message);
+
+void status_set_containers(const struct status_input *input, Core__PodStatus *status, struct arena *arena);
+const char *status_phase(const Core__Pod *pod, const Core__PodStatus *status, bool stopped);
+
+/* All conditions: foreign ones as the API has them, then ours. */
+void status_set_conditions(const struct status_input *input, Core__PodStatus *status, struct arena *arena);
+
+/* Ready and ContainersReady are False in a final phase, whatever the containers last said. */
+void status_end_readiness(const Core__Pod *pod, Core__PodStatus *status, int64_t now_s, struct arena *arena);
+
+bool status_condition_is_ours(const char *type);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/pod/status/status.h"
+
+#include <string.h>
+
+#include "kubelet/pod/status/internal.h"
+#include "pkg/base/base.h"
+#include "pkg/codec/pb.h"
+
+static void add_pod_ip(Core__PodStatus *status, const char *ip, struct arena *arena)
+{
+	Core__PodIP *entry = PB_NEW(arena, Core__PodIP, core__pod_ip__descriptor);
+
+	entry->ip = arena_strdup(arena, ip);
+	PB_APPEND(arena, status, podips, entry);
+}
+
+static bool is_v6(const char *ip)
+{
+	return strchr(ip, ':') != NULL;
+}
+
+/* One address a family, the family of the node's own first. */
+static void add_first_of_family(Core__PodStatus *status, const struct runtime_sandbox *sandbox, bool v6,
+				struct arena *arena)
+{
+	for (size_t i = 0; i < sandbox->n_ips; i++) {
+		if (is_v6(sandbox->ips[i]) == v6) {
+			add_pod_ip(status, sandbox->ips[i], arena);
+			return;
+		}
+	}
+}
+
+static void set_ips(const struct status_input *input, Core__PodStatus *status, struct arena *arena)
+{
+	const struct runtime_pod *observed = input->observed;
+	bool v6 = input->n_host_ips && is_v6(input->host_ips[0]);
+	bool ready = observed && observed->n_sandboxes && observed->sandboxes[0].ready;
+
+	if (ready && observed->sandboxes[0].n_ips) {
+		add_first_of_family(status, &observed->sandboxes[0], v6, arena);
+		add_first_of_family(status, &observed->sandboxes[0], !v6, arena);
+	} else if (!ready || input->pod->spec->hostnetwork) {
+		for (size_t i = 0; i < input->before->n_podips; i++)
+			add_pod_ip(status, input->before->podips[i]->ip, arena);
+	}
+
+	for (size_t i = 0; i < input->n_host_ips && i < 2; i++) {
+		Core__HostIP *entry = PB_NEW(arena, Core__HostIP, core__host_ip__descriptor);
+
+		entry->ip = arena_strdup(arena, input->host_ips[i]);
+		PB_APPEND(arena, status, hostips, entry);
+	}
+	if (status->n_hostips)
+		status->hostip = status->hostips[0]->ip;
+	if (input->pod->spec->hostnetwork) {
+		if (status->n_podips == 0 && status->n_hostips)
+			add_pod_ip(status, status->hostips[0]->ip, arena);
+		if (status->n_hostips == 2 && status->n_podips == 1 &&
+		    is_v6(status->podips[0]->ip) != is_v6(status->hostips[1]->ip))
+			add_pod_ip(status, status->hostips[1]->ip, arena);
+	}
+	if (status->n_podips)
+		status->podip = status->podips[0]->ip;
+}
+
+static char *copy_text(struct arena *arena, const char *text)
+{
+	return str_empty(text) ? NULL : arena_strdup(arena, text);
+}
+
+/* Reason and message belong to the phase that they were given with. */
+static void set_phase(const struct status_input *input, Core__PodStatus *status, struct arena *arena)
+{
+	const Core__PodStatus *before = input->before, *api = input->pod->status;
+	const char *phase = status_phase(input->pod, status, input->stopped);
+
+	if (!status_phase_is_final(phase)) {
+		if (status_phase_is_final(before->phase))
+			phase = before->phase;
+		else if (api && status_phase_is_final(api->phase))
+			phase = api->phase;
+	}
+	if (str_eq(phase, before->phase)) {
+		status->reason = copy_text(arena, str_or(before->reason, api ? api->reason : NULL));
+		status->message = copy_text(arena, str_or(before->message, api ? api->message : NULL));
+	}
+	if (input->end_reason) {
+		phase = "Failed";
+		status->reason = copy_text(arena, input->end_reason);
+		status->message = copy_text(arena, input->end_message);
+	}
+	if (api && status_phase_is_final(api->phase))
+		phase = api->phase;
+	status->phase = arena_strdup(arena, phase);
+}
+
+static void set_start(const Core__PodStatus *before, Core__PodStatus *status, int64_t now_s, struct arena *arena)
+{
+	status->starttime = status_time(arena, before && before->starttime ? before->starttime->seconds : now_s);
+}
+
+/* Only the containers' own resources are acted on: the pod's are their sums. */
+static void set_resources(const Core__Pod *pod, Core__PodStatus *status, struct arena *arena)
+{
+	status->resources = pod->status && pod->status->resources ? PB_COPY(pod->status->resources, arena)
+								  : PB_NEW(arena, Core__ResourceRequirements,
+									   core__resource_requirements__descriptor);
+}
+
+Core__PodStatus *status_compute(const struct status_input *input, struct arena *arena)
+{
+	Core__PodStatus *status = PB_NEW(arena, Core__PodStatus, core__pod_status__descriptor);
+	const Core__Pod *pod = input->pod;
+
+	status_set_containers(input, status, arena);
+	set_phase(input, status, arena);
+	status_set_conditions(input, status, arena);
+	set_ips(input, status, arena);
+	set_start(input->before, status, input->now_s, arena);
+	set_resources(pod, status, arena);
+	status->qosclass = copy_text(arena, pod->status ? pod->status->qosclass : NULL);
+	status->has_observedgeneration = true;
+	status->observedgeneration = MAX(pod->metadata->generation, input->before->observedgeneration);
+	return status;
+}
+
+Core__PodStatus *status_reject(const Core__Pod *pod, const char *reason, const char *message, int64_t now_s,
+			       struct arena *arena)
+{
+	Core__PodStatus *status = PB_NEW(arena, Core__PodStatus, core__pod_status__descriptor);
+
+	status->phase = arena_strdup(arena, "Failed");
+	status->reason = arena_strdup(arena, reason);
+	status->message = arena_printf(arena, "Pod was rejected: %s", message);
+	status->qosclass = copy_text(arena, pod->status ? pod->status->qosclass : NULL);
+	set_start(pod->status, status, now_s, arena);
+	return status;
+}
+
+void status_finish(const Core__Pod *pod, Core__PodStatus *status, int64_t now_s, struct arena *arena)
+{
+	for (size_t i = 0; i < status->n_containerstatuses; i++) {
+		Core__ContainerStatus *container = status->containerstatuses[i];
+
+		if (container->state && container->state->terminated)
+			continue;
+		container->state = PB_NEW(arena, Core__ContainerState, core__container_state__descriptor);
+		container->state->terminated =
+			status_lost(arena, "The container could not be located when the pod was terminated");
+		container->ready = container->started = false;
+	}
+	if (!status_phase_is_final(status->phase))
+		status->phase = arena_strdup(arena, "Failed");
+	status_end_readiness(pod, status, now_s, arena);
+}
+
+void status_hold_phase(Core__PodStatus *status, const Core__PodStatus *told)
+{
+	if (!status_phase_is_final(status->phase) || (told && status_phase_is_final(told->phase)))
+		return;
+	status->phase = told && told->phase ? told->phase : (char *)"Pending";
+	status->reason = told ? told->reason : NULL;
+	status->message = told ? told->message : NULL;
+}
+
+static const Core__PodCondition *condition_of(const Core__PodStatus *status, const char *type)
+{
+	for (size_t i = 0; i < status->n_conditions; i++)
+		if (str_eq(status->conditions[i]->type, type))
+			return status->conditions[i];
+	return NULL;
+}
+
+static size_t count_ours(const Core__PodStatus *status)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < status->n_conditions; i++)
+		n += status_condition_is_ours(status->conditions[i]->type);
+	return n;
+}
+
+static bool conditions_equal(const Core__PodStatus *a, const Core__PodStatus *b)
+{
+	if (count_ours(a) != count_ours(b))
+		return false;
+	for (size_t i = 0; i < a->n_conditions; i++) {
+		const Core__PodCondition *mine = a->conditions[i], *other;
+
+		if (!status_condition_is_ours(mine->type))
+			continue;
+		other = condition_of(b, mine->type);
+		if (!other || !str_eq(mine->status, other->status) ||
+		    !str_eq(str_or(mine->reason, ""), str_or(other->reason, "")) ||
+		    !str_eq(str_or(mine->message, ""), str_or(other->message, "")))
+			return false;
+	}
+	return true;
+}
+
+/* Bytes of the JSON without what others own and without conditions, which are compared above. */
+static void owned_json(const Core__PodStatus *status, struct buf *json)
+{
+	static const Core__Pod no_pod = CORE__POD__INIT;
+	Core__PodStatus bare = *status;
+	struct err err;
+
+	bare.n_conditions = 0;
+	if (status_patch(&no_pod, &bare, json, &err) < 0)
+		json->overflow = true;
+}
+
+bool status_equal(const Core__PodStatus *a, const Core__PodStatus *b)
+{
+	_cleanup_buf_ struct buf left = BUF_INIT(8 << 20), right = BUF_INIT(8 << 20);
+
+	if (!conditions_equal(a, b))
+		return false;
+	owned_json(a, &left);
+	owned_json(b, &right);
+	return !left.overflow && !right.overflow && left.size == right.size &&
+	       memcmp(buf_text(&left), buf_text(&right), left.size) == 0;
+}
