@@ -554,7 +554,7 @@ static int chunk_byte(struct http_body *body, char c)
 		if (!body->line || (c != '\r' && c != '\n' && c != ';' && c != ' ' && c != '\t'))
 			return -EBADMSG;
 		body->state = BODY_EXTENSION;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case BODY_EXTENSION:
 		if (c == '\n') {
 			body->state = body->left ? BODY_CONTENT : BODY_TRAILER;
