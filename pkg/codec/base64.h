@@ -14,7 +14,7 @@ static inline size_t base64_decoded_max(size_t size)
 	return size / 4 * 3 + 3;
 }
 
-/* `into` has base64_decoded_max() bytes. -EBADMSG on a foreign character, wrong padding or stray bits; newlines are
- * skipped, as Go does. */
+/* `into` has base64_decoded_max() bytes. -EBADMSG on a foreign character or wrong padding; newlines are skipped and
+ * bits left over are dropped, as Go does. */
 int base64_decode(const char *text, size_t size, uint8_t *into, size_t *ret_size);
 int base64url_decode(const char *text, size_t size, uint8_t *into, size_t *ret_size);

@@ -51,8 +51,8 @@ static int take_part(const char **at, int64_t *ns)
 	const struct unit *unit = digits ? take_unit(at) : NULL;
 	if (!unit || __builtin_mul_overflow(whole, unit->ns, &whole))
 		return -EINVAL;
-	whole += (int64_t)((double)fraction * ((double)unit->ns / (double)scale));
-	return __builtin_add_overflow(*ns, whole, ns) || *ns < 0 ? -EINVAL : 0;
+	fraction = (int64_t)((double)fraction * ((double)unit->ns / (double)scale));
+	return __builtin_add_overflow(whole, fraction, &whole) || __builtin_add_overflow(*ns, whole, ns) ? -EINVAL : 0;
 }
 
 int duration_parse(const char *text, int64_t *ret_ns)

@@ -8,6 +8,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "pkg/base/base.h"
+#include "pkg/codec/utf8.h"
 
 struct parse {
 	const struct json_events *events;
@@ -57,10 +58,21 @@ static int on_number(void *context, const char *text, size_t size)
 	return verdict(parse, parse->events->number(parse->owner, text, size, parse->err));
 }
 
+/* yajl checks the bytes as written, but makes a broken sequence of a lone \udc00. */
+static int check_text(struct parse *parse, const unsigned char *text, size_t size)
+{
+	if (utf8_valid((const char *)text, size))
+		return 0;
+	return err_set(parse->err, -EBADMSG, "a text is not Unicode at byte %zu", offset(parse));
+}
+
 static int on_string(void *context, const unsigned char *text, size_t size)
 {
 	struct parse *parse = context;
+	int code = check_text(parse, text, size);
 
+	if (code < 0)
+		return verdict(parse, code);
 	return verdict(parse, parse->events->string(parse->owner, (const char *)text, size, parse->err));
 }
 
@@ -75,7 +87,10 @@ static int on_begin_object(void *context)
 static int on_key(void *context, const unsigned char *text, size_t size)
 {
 	struct parse *parse = context;
+	int code = check_text(parse, text, size);
 
+	if (code < 0)
+		return verdict(parse, code);
 	return verdict(parse, parse->events->key(parse->owner, (const char *)text, size, parse->err));
 }
 
@@ -140,7 +155,7 @@ static int parse_failed(struct parse *parse, const char *json, size_t size, stru
 
 	/* "parse error: unallowed token at this point in JSON text\n" */
 	size_t length = strcspn((const char *)why, "\n");
-	err_set(err, -EBADMSG, "%.*s at byte %zu", (int)length, (const char *)why, offset(parse));
+	err_set(err, -EBADMSG, "%.*s at byte %zu", (int)length, (const char *)why, MIN(offset(parse), size));
 	yajl_free_error(parse->handle, why);
 	return err->code;
 }
@@ -240,7 +255,12 @@ void json_string(struct json_writer *writer, const char *text)
 
 void json_key(struct json_writer *writer, const char *key)
 {
-	json_string(writer, key);
+	json_key_sized(writer, key, strlen(key));
+}
+
+void json_key_sized(struct json_writer *writer, const char *key, size_t size)
+{
+	json_string_sized(writer, key, size);
 	buf_putc(writer->into, ':');
 	writer->need_comma = false;
 }

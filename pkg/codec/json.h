@@ -43,6 +43,7 @@ void json_end_object(struct json_writer *writer);
 void json_begin_array(struct json_writer *writer);
 void json_end_array(struct json_writer *writer);
 void json_key(struct json_writer *writer, const char *key);
+void json_key_sized(struct json_writer *writer, const char *key, size_t size);
 void json_string(struct json_writer *writer, const char *text);
 void json_string_sized(struct json_writer *writer, const char *text, size_t size);
 void json_int(struct json_writer *writer, int64_t value);

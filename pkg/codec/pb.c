@@ -152,21 +152,31 @@ static int check_texts(const ProtobufCMessageDescriptor *type, struct wire wire,
 	return 0;
 }
 
-static void *allocate(void *arena, size_t size)
+struct taking {
+	struct arena *arena;
+	bool refused;
+};
+
+static void *allocate(void *context, size_t size)
 {
-	return arena_alloc(arena, size);
+	struct taking *taking = context;
+	void *memory = arena_alloc(taking->arena, size);
+
+	taking->refused |= !memory;
+	return memory;
 }
 
-static void free_nothing(void *arena, void *memory)
+static void free_nothing(void *context, void *memory)
 {
-	(void)arena;
+	(void)context;
 	(void)memory;
 }
 
 int pb_decode(const ProtobufCMessageDescriptor *type, const void *bytes, size_t size, struct arena *arena,
 	      ProtobufCMessage **ret_message, struct err *err)
 {
-	ProtobufCAllocator allocator = { .alloc = allocate, .free = free_nothing, .allocator_data = arena };
+	struct taking taking = { .arena = arena };
+	ProtobufCAllocator allocator = { .alloc = allocate, .free = free_nothing, .allocator_data = &taking };
 	struct wire wire = { .at = bytes, .end = (const unsigned char *)bytes + size };
 	static const unsigned char nothing[1];
 
@@ -176,6 +186,8 @@ int pb_decode(const ProtobufCMessageDescriptor *type, const void *bytes, size_t 
 	if (code < 0)
 		return code;
 	ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, size, wire.at);
+	if (taking.refused)
+		return err_set(err, -ENOBUFS, "%s is larger than allowed", type->short_name);
 	if (!message)
 		return err_set(err, -EBADMSG, "not a protobuf message of type %s", type->short_name);
 	*ret_message = message;

@@ -13,6 +13,11 @@
 
 /* ---- reading ---- */
 
+enum { NAME_MAX_BYTES = 64 }; /* the longest field name of ours has 48 */
+
+/* The largest of the types that are read strictly, KubeletConfiguration, has 126 fields. */
+enum { SEEN_WORDS = 4 };
+
 /* One open JSON object or array, and where its values go. */
 struct frame {
 	enum { FRAME_MESSAGE, FRAME_LIST, FRAME_MAP } kind;
@@ -21,7 +26,7 @@ struct frame {
 	ProtobufCMessage *home;                /* the message that has `field`: `message` or one inlined into it */
 	ProtobufCMessage *entry;               /* FRAME_MAP: the entry whose value comes next */
 	size_t index;                          /* FRAME_LIST: of the next item */
-	uint64_t seen;                         /* FRAME_MESSAGE, strict: fields given so far, by index, up to 63 */
+	uint64_t seen[SEEN_WORDS];             /* FRAME_MESSAGE, strict: fields given so far, a bit for each */
 };
 
 struct reader {
@@ -137,30 +142,32 @@ static ProtobufCMessage *take_message(struct reader *reader, ProtobufCMessage *h
 	return *place = message;
 }
 
-static const ProtobufCFieldDescriptor *find_own(const ProtobufCMessageDescriptor *type, const char *key, size_t size)
+static const ProtobufCFieldDescriptor *find_own(const ProtobufCMessageDescriptor *type, const char *name)
 {
-	for (unsigned i = 0; i < type->n_fields; i++) {
-		const char *name = pbjson_name(type, &type->fields[i]);
+	const ProtobufCFieldDescriptor *field = pbjson_field(type, name);
 
-		if (strncmp(name, key, size) == 0 && name[size] == 0 && !pbjson_is_inlined(&type->fields[i]))
-			return &type->fields[i];
-	}
-	return NULL;
+	return field && !pbjson_is_inlined(field) ? field : NULL;
 }
 
 /* Finds where a key belongs: in the message itself or in one that is inlined into it. */
 static int find_field(struct reader *reader, struct frame *frame, const char *key, size_t size, struct err *err)
 {
 	const ProtobufCMessageDescriptor *type = frame->message->descriptor;
+	char name[NAME_MAX_BYTES];
 
 	frame->home = frame->message;
-	frame->field = find_own(type, key, size);
+	frame->field = NULL;
+	if (size >= sizeof name || memchr(key, 0, size))
+		return 0;
+	memcpy(name, key, size);
+	name[size] = 0;
+	frame->field = find_own(type, name);
 	for (unsigned i = 0; i < type->n_fields && !frame->field; i++) {
 		const ProtobufCFieldDescriptor *inlined = &type->fields[i];
 
 		if (!pbjson_is_inlined(inlined))
 			continue;
-		frame->field = find_own(inlined->descriptor, key, size);
+		frame->field = find_own(inlined->descriptor, name);
 		if (!frame->field)
 			continue;
 		frame->home = take_message(reader, frame->message, inlined);
@@ -191,11 +198,11 @@ static int check_oddity(struct reader *reader, struct frame *frame, const char *
 	}
 	/* Indexes of the message's own fields; configuration types inline nothing. */
 	size_t index = (size_t)(frame->field - frame->home->descriptor->fields);
-	uint64_t bit = UINT64_C(1) << (index & 63);
-	bool again = index < 64 ? frame->seen & bit : false;
+	base_assert(index < (size_t)SEEN_WORDS * 64);
+	uint64_t *word = &frame->seen[index / 64], bit = UINT64_C(1) << (index % 64);
+	bool again = *word & bit;
 
-	if (index < 64)
-		frame->seen |= bit;
+	*word |= bit;
 	return again ? tell_oddity(reader, PBJSON_DUPLICATE_FIELD, key, size, err) : 0;
 }
 
@@ -383,6 +390,9 @@ static int on_boolean(void *owner, bool value, struct err *err)
 
 	if (reader->skipping || (reader->n_frames && !next_target(reader, &home, &field)))
 		return 0;
+	if (reader->n_frames && field->type == PROTOBUF_C_TYPE_MESSAGE &&
+	    pbjson_shape_of(field->descriptor) == SHAPE_RAW)
+		return on_scalar(reader, value ? "true" : "false", value ? 4 : 5, true, err);
 	if (reader->n_frames == 0 || !wants_scalar(top(reader), field) || field->type != PROTOBUF_C_TYPE_BOOL)
 		return wrong_type(reader, "boolean", err);
 	protobuf_c_boolean *place = take_place(reader, home, field);
@@ -499,6 +509,8 @@ static int on_begin_array(void *owner, size_t at, struct err *err)
 	}
 	if (wants_scalar(top(reader), field) || is_map(field))
 		return wrong_type(reader, "list", err);
+	/* A list given twice: the later one counts, as in Go. */
+	*(size_t *)(void *)((char *)home + field->quantifier_offset) = 0;
 	open_frame(reader, FRAME_LIST, home, field);
 	return 0;
 }
@@ -510,16 +522,15 @@ static int on_end(void *owner, size_t at, struct err *err)
 	if (reader->skipping) {
 		if (--reader->skipping > 0)
 			return 0;
-		if (reader->raw)
-			pbjson_raw_set(reader->raw, reader->json + reader->raw_start, at - reader->raw_start,
-				       reader->arena);
-		reader->raw = NULL;
+		ProtobufCMessage *raw = steal_pointer(&reader->raw);
+
 		value_done(reader);
-		return 0;
+		return raw ? pbjson_raw_set(raw, reader->json + reader->raw_start, at - reader->raw_start,
+					    reader->arena, err)
+			   : 0;
 	}
 	reader->n_frames--;
 	value_done(reader);
-	(void)err;
 	return 0;
 }
 

@@ -122,6 +122,19 @@ const char *pbjson_name(const ProtobufCMessageDescriptor *type, const ProtobufCF
 	return field->name;
 }
 
+const ProtobufCFieldDescriptor *pbjson_field(const ProtobufCMessageDescriptor *type, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (names[i].type != type)
+			continue;
+		if (strcmp(names[i].json, name) == 0)
+			return protobuf_c_message_descriptor_get_field_by_name(type, names[i].proto);
+		if (strcmp(names[i].proto, name) == 0)
+			return NULL;
+	}
+	return protobuf_c_message_descriptor_get_field_by_name(type, name);
+}
+
 bool pbjson_is_text(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field)
 {
 	return type == &core__config_map__data_entry__descriptor && strcmp(field->name, "value") == 0;
@@ -218,20 +231,19 @@ int pbjson_shape_read(enum pbjson_shape shape, ProtobufCMessage *message, const 
 			json_raw(&writer, text, size);
 		else
 			json_string_sized(&writer, text, size);
-		pbjson_raw_set(message, json.bytes, json.size, arena);
-		return 0;
+		return pbjson_raw_set(message, json.bytes, json.size, arena, err);
 	}
 	if (number)
 		return err_set(err, -EBADMSG, "unexpected number");
 	return shape == SHAPE_DURATION ? read_duration(message, copy, err) : read_time(shape, message, copy, err);
 }
 
-void pbjson_raw_set(ProtobufCMessage *message, const char *json, size_t size, struct arena *arena)
+int pbjson_raw_set(ProtobufCMessage *message, const char *json, size_t size, struct arena *arena, struct err *err)
 {
 	ProtobufCBinaryData data = { .len = size, .data = (uint8_t *)arena_strndup(arena, json, size) };
 
 	if (!data.data)
-		return; /* past the arena's limit: absent, and the reader's next step fails for the same reason */
+		return err_set(err, -ENOBUFS, "the object is larger than allowed");
 	if (message->descriptor == &runtime__raw_extension__descriptor) {
 		((Runtime__RawExtension *)message)->has_raw = 1;
 		((Runtime__RawExtension *)message)->raw = data;
@@ -239,6 +251,7 @@ void pbjson_raw_set(ProtobufCMessage *message, const char *json, size_t size, st
 		((Meta__FieldsV1 *)message)->has_raw = 1;
 		((Meta__FieldsV1 *)message)->raw = data;
 	}
+	return 0;
 }
 
 static void write_raw(const ProtobufCMessage *message, struct json_writer *writer)

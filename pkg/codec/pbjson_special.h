@@ -29,7 +29,8 @@ int pbjson_shape_read(enum pbjson_shape shape, ProtobufCMessage *message, const 
 		      struct arena *arena, struct err *err);
 int pbjson_shape_write(enum pbjson_shape shape, const ProtobufCMessage *message, struct json_writer *writer,
 		       struct err *err);
-void pbjson_raw_set(ProtobufCMessage *message, const char *json, size_t size, struct arena *arena);
+/* -ENOBUFS past the arena's limit. */
+int pbjson_raw_set(ProtobufCMessage *message, const char *json, size_t size, struct arena *arena, struct err *err);
 
 /* The member is a message in protobuf, but its fields appear in its parent's JSON object. */
 bool pbjson_is_inlined(const ProtobufCFieldDescriptor *field);
@@ -37,8 +38,9 @@ bool pbjson_is_inlined(const ProtobufCFieldDescriptor *field);
 /* A generated entry of a map field: key and value. */
 bool pbjson_is_map_entry(const ProtobufCMessageDescriptor *type);
 
-/* The JSON name of a field. */
+/* The JSON name of a field, and the field of a JSON name; NULL for none. */
 const char *pbjson_name(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field);
+const ProtobufCFieldDescriptor *pbjson_field(const ProtobufCMessageDescriptor *type, const char *name);
 
 /* Our .proto has `bytes` only to carry U+0000; in JSON it is a plain text, not base64. */
 bool pbjson_is_text(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field);

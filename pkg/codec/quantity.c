@@ -84,9 +84,9 @@ int quantity_parse(const char *text, struct quantity *ret_quantity, struct err *
 		}
 		if (++digits > DIGITS_MAX)
 			return err_set(err, -EINVAL, "%s", format);
-		if (point && scale >= 18) { /* finer than anything that a suffix can lift to a nano unit */
+		/* Finer than what a suffix can lift to a nano unit, or behind what saturates. */
+		if (point && (scale >= 27 || value > nano_max))
 			continue;
-		}
 		value = MIN(value * 10 + (*at - '0'), nano_max * 1000);
 		scale += point;
 	}

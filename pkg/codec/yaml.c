@@ -142,7 +142,8 @@ static int put_node(struct conversion *conversion, int index,
 			if (key->type != YAML_SCALAR_NODE)
 				return err_set(conversion->err, -EBADMSG, "line %zu: a key must be a plain text",
 					       key->start_mark.line + 1);
-			json_key(&conversion->json, (const char *)key->data.scalar.value);
+			json_key_sized(&conversion->json, (const char *)key->data.scalar.value,
+				       key->data.scalar.length);
 			int code = put_node(conversion, pair->value, depth + 1);
 			if (code < 0)
 				return code;

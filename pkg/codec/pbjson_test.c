@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pkg/codec/pbjson.h"
+
+#include <string.h>
+
+#include "k8s/authentication.pb-c.h"
+#include "k8s/core.pb-c.h"
+#include "pkg/base/base.h"
+#include "pkg/codec/pb.h"
+#include "pkg/codec/yaml.h"
+#include "pkg/test/test.h"
+
+static const char pod_json[] =
+	"{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"creationTimestamp\":\"2026-11-25T07:10:"
+	"00Z\","
+	"\"labels\":{\"k\":\"v\",\"empty\":\"\"}},\"spec\":{\"volumes\":[{\"name\":\"v\",\"configMap\":{"
+	"\"name\":\"c\",\"defaultMode\":420}}],\"containers\":[{\"name\":\"c\",\"ports\":[{\"containerPort\":80}],"
+	"\"env\":[{\"name\":\"E\",\"valueFrom\":{\"configMapKeyRef\":{\"name\":\"m\",\"key\":\"k\"}}}],"
+	"\"resources\":{\"limits\":{\"cpu\":\"100m\"}},\"livenessProbe\":{\"httpGet\":{\"path\":\"/"
+	"\",\"port\":\"web\"},"
+	"\"periodSeconds\":3},\"tty\":true}],\"terminationGracePeriodSeconds\":0,"
+	"\"ephemeralContainers\":[{\"name\":\"e\",\"image\":\"i\",\"targetContainerName\":\"c\"}]},\"status\":{"
+	"\"podIPs\":[{\"ip\":\"10.0.0.1\"}]}}";
+
+static Core__Pod *decode_pod(struct arena *arena, const char *json)
+{
+	ProtobufCMessage *message;
+	struct err err;
+
+	CHECK_OK(pbjson_decode(&core__pod__descriptor, json, strlen(json), arena, &message, &err), &err);
+	return (Core__Pod *)message;
+}
+
+TEST(a_pod_goes_both_ways)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf json = BUF_INIT(10000);
+	Core__Pod *pod = decode_pod(arena, pod_json);
+	struct err err;
+
+	CHECK_STR("name", pod->metadata->name, "a");
+	CHECK_STR("an inlined member", pod->spec->volumes[0]->volumesource->configmap->localobjectreference->name, "c");
+	CHECK_STR("an inlined probe handler", pod->spec->containers[0]->livenessprobe->handler->httpget->port->strval,
+		  "web");
+	CHECK_STR("an inlined container", pod->spec->ephemeralcontainers[0]->ephemeralcontainercommon->image, "i");
+	CHECK("a zero that was given is there", pod->spec->has_terminationgraceperiodseconds);
+	CHECK_OK(pbjson_encode(&pod->base, &json, &err), &err);
+	CHECK_STR("the same again", buf_text(&json), pod_json);
+}
+
+TEST(protobuf_and_copies_keep_everything)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf bytes = BUF_INIT(10000);
+	Core__Pod *pod = decode_pod(arena, pod_json);
+	ProtobufCMessage *back;
+	struct err err;
+
+	CHECK_OK(pb_encode(&pod->base, &bytes, &err), &err);
+	CHECK_OK(pb_decode(&core__pod__descriptor, bytes.bytes, bytes.size, arena, &back, &err), &err);
+	CHECK("decoded", pb_equal(&pod->base, back));
+	Core__Pod *copy = PB_COPY(pod, arena);
+	CHECK("copied", pb_equal(&pod->base, &copy->base) && copy->spec != pod->spec);
+	copy->spec->containers[0]->tty = 0;
+	CHECK("a difference deep inside", !pb_equal(&pod->base, &copy->base));
+}
+
+TEST(what_is_not_of_the_type_is_named)
+{
+	static const struct {
+		const char *rule, *json, *want;
+	} rows[] = {
+		{ "a number for a text", "{\"spec\":{\"containers\":[{},{\"name\":3}]}}",
+		  "spec.containers[1].name: unexpected number" },
+		{ "a text for a list", "{\"spec\":{\"containers\":\"x\"}}", "spec.containers: unexpected text" },
+		{ "an object for a list", "{\"spec\":{\"containers\":{}}}", "spec.containers: unexpected object" },
+		{ "a list for an object", "{\"spec\":[]}", "spec: unexpected list" },
+		{ "a list at the top", "[]", "(top): unexpected list" },
+		{ "a fraction", "{\"spec\":{\"priority\":1.5}}", "spec.priority: 1.5 is not a number of this kind" },
+		{ "out of range", "{\"spec\":{\"priority\":3000000000}}",
+		  "spec.priority: 3000000000 is not a number of this kind" },
+		{ "no time", "{\"metadata\":{\"creationTimestamp\":\"x\"}}",
+		  "metadata.creationTimestamp: \"x\" is not a time" },
+		{ "a zero byte", "{\"metadata\":{\"name\":\"a\\u0000b\"}}",
+		  "metadata.name: unexpected zero byte in a text" },
+		{ "a boolean for a text", "{\"metadata\":{\"name\":true}}", "metadata.name: unexpected boolean" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		ProtobufCMessage *message;
+		struct err err;
+
+		CHECK_INT(rows[i].rule,
+			  pbjson_decode(&core__pod__descriptor, rows[i].json, strlen(rows[i].json), arena, &message,
+					&err),
+			  ==, -EBADMSG);
+		CHECK_STR(rows[i].rule, err.text, rows[i].want);
+	}
+}
+
+TEST(what_is_no_json_is_refused)
+{
+	static const char *const rows[] = {
+		"", "{", "{}}", "{\"a\":}", "nul", "{\"a\":1,}", "{\"metadata\":{\"name\":\"\xff\"}}", "null"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		ProtobufCMessage *message;
+		struct err err;
+
+		CHECK_INT(rows[i],
+			  pbjson_decode(&core__pod__descriptor, rows[i], strlen(rows[i]), arena, &message, &err), ==,
+			  -EBADMSG);
+	}
+}
+
+TEST(depth_and_size_are_limited)
+{
+	_cleanup_buf_ struct buf json = BUF_INIT(1 << 20);
+	_cleanup_arena_ struct arena *arena = arena_new_limited(2000);
+	ProtobufCMessage *message;
+	struct err err;
+
+	for (int i = 0; i < 100000; i++)
+		buf_puts(&json, "[");
+	CHECK_INT("depth", pbjson_decode(&core__pod__descriptor, "{\"x\":[[[[", 9, arena, &message, &err), ==,
+		  -EBADMSG);
+	CHECK_INT("deep", pbjson_decode(&core__pod__descriptor, json.bytes, json.size, arena, &message, &err), ==,
+		  -EBADMSG);
+	buf_clear(&json);
+	buf_puts(&json, "{\"metadata\":{\"name\":\"");
+	for (int i = 0; i < 3000; i++)
+		buf_putc(&json, 'x');
+	buf_puts(&json, "\"}}");
+	CHECK_INT("memory", pbjson_decode(&core__pod__descriptor, json.bytes, json.size, arena, &message, &err), ==,
+		  -ENOBUFS);
+}
+
+TEST(unknown_fields_null_and_managed_fields_are_skipped)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	Core__Pod *pod =
+		decode_pod(arena, "{\"new\":{\"a\":[1,{\"b\":null}]},\"spec\":null,\"metadata\":{\"managedFields\":"
+				  "[{\"manager\":\"m\"}],\"name\":\"n\",\"labels\":null}}");
+
+	CHECK_STR("the rest is read", pod->metadata->name, "n");
+	CHECK("null is absent", !pod->spec);
+	CHECK_INT("managed fields", pod->metadata->n_managedfields, ==, 0);
+}
+
+TEST(bytes_are_base64_but_config_map_texts_are_not)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf json = BUF_INIT(1000);
+	static const char map_json[] = "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"data\":{\"k\":\"a\\u0000b\"},"
+				       "\"binaryData\":{\"b\":\"AAE=\"}}";
+	ProtobufCMessage *message;
+	struct err err;
+
+	CHECK_OK(pbjson_decode(&core__config_map__descriptor, map_json, strlen(map_json), arena, &message, &err), &err);
+	const Core__ConfigMap *map = (const Core__ConfigMap *)message;
+	CHECK_MEM("a text with a zero byte", map->data[0]->value.data, map->data[0]->value.len, "a\0b", 3);
+	CHECK_MEM("bytes", map->binarydata[0]->value.data, map->binarydata[0]->value.len, "\0\1", 2);
+	CHECK_OK(pbjson_encode(message, &json, &err), &err);
+	CHECK_STR("again", buf_text(&json), map_json);
+}
+
+TEST(names_that_differ)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	static const char json[] = "{\"spec\":{\"boundObjectRef\":{\"kind\":\"Pod\",\"uid\":\"u\"}}}";
+	ProtobufCMessage *message;
+	struct err err;
+
+	CHECK_OK(pbjson_decode(&authentication__token_request__descriptor, json, strlen(json), arena, &message, &err),
+		 &err);
+	CHECK_STR("uid", ((Authentication__TokenRequest *)message)->spec->boundobjectref->uid, "u");
+}
+
+static int note(void *owner, enum pbjson_oddity what, const char *path, struct err *err)
+{
+	struct buf *seen = owner;
+
+	(void)err;
+	buf_printf(seen, "%s %s;", what == PBJSON_UNKNOWN_FIELD ? "unknown" : "duplicate", path);
+	return 0;
+}
+
+TEST(strict_reading_tells_oddities)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf seen = BUF_INIT(1000);
+	static const char json[] =
+		"{\"kind\":\"Pod\",\"x\":1,\"spec\":{\"containers\":[{\"imag\":\"\",\"name\":\"a\",\"name\":\"b\"}]}}";
+	ProtobufCMessage *message;
+	struct err err;
+
+	CHECK_OK(pbjson_decode_strict(&core__pod__descriptor, json, strlen(json), arena, &message, note, &seen, &err),
+		 &err);
+	CHECK_STR("paths", buf_text(&seen),
+		  "unknown x;unknown spec.containers[0].imag;duplicate spec.containers[0].name;");
+}
+
+TEST(broken_utf8_is_not_written)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf json = BUF_INIT(1000);
+	Core__Pod *pod = PB_NEW(arena, Core__Pod, core__pod__descriptor);
+	struct err err;
+
+	pod->status = PB_NEW(arena, Core__PodStatus, core__pod_status__descriptor);
+	pod->status->message = arena_strdup(arena, "\xff");
+	CHECK_INT("JSON", pbjson_encode(&pod->base, &json, &err), ==, -EILSEQ);
+	CHECK_INT("protobuf", pb_encode(&pod->base, &json, &err), ==, -EILSEQ);
+	CHECK_STR("named", err.text, "PodStatus.message is not UTF-8");
+}
+
+TEST(yaml_becomes_json)
+{
+	static const struct {
+		const char *yaml, *json;
+	} rows[] = {
+		{ "a: 1\nb: [x, 'y', \"z\"]\n", "{\"a\":1,\"b\":[\"x\",\"y\",\"z\"]}" },
+		{ "a: yes\nb: 'yes'\nc: ~\nd:\n", "{\"a\":true,\"b\":\"yes\",\"c\":null,\"d\":null}" },
+		{ "m: 0644\nn: 0x10\no: 1.5\np: -3\nq: 1.2.3\n",
+		  "{\"m\":420,\"n\":16,\"o\":1.5,\"p\":-3,\"q\":\"1.2.3\"}" },
+		{ "a: &x {b: 1}\nc: *x\n", "{\"a\":{\"b\":1},\"c\":{\"b\":1}}" },
+		{ "t: |\n  one\n  two\n", "{\"t\":\"one\\ntwo\\n\"}" },
+		{ "{\"json\": [true, null]}", "{\"json\":[true,null]}" },
+		{ "", "null" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_buf_ struct buf json = BUF_INIT(10000);
+		struct err err;
+
+		CHECK_OK(yaml_to_json(rows[i].yaml, strlen(rows[i].yaml), &json, &err), &err);
+		CHECK_STR(rows[i].yaml, buf_text(&json), rows[i].json);
+	}
+}
+
+TEST(yaml_bombs_end_early)
+{
+	_cleanup_buf_ struct buf yaml = BUF_INIT(10000), json = BUF_INIT(1 << 20);
+	struct err err;
+
+	buf_puts(&yaml, "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+	for (int i = 1; i < 10; i++)
+		buf_printf(&yaml, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1,
+			   i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+	CHECK_INT("aliases", yaml_to_json(yaml.bytes, yaml.size, &json, &err), ==, -E2BIG);
+	buf_clear(&json);
+	CHECK_INT("a cycle", yaml_to_json("a: &x [*x]", 10, &json, &err), ==, -E2BIG);
+	CHECK_INT("no YAML", yaml_to_json("a: [", 4, &json, &err), ==, -EBADMSG);
+}
