@@ -35,6 +35,7 @@ needs.kubelet/api := $(kubelet.pkg) pkg/net pkg/stream kubelet/config kubelet/po
 needs.kubelet := $(kubelet.pkg) pkg/net kubelet/config kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg \
 	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/api
 
+libs.pkg/stream := -l:libz.a
 libs.pkg/loop := -l:libuv_a.a -lpthread -ldl -lrt
 libs.pkg/codec := -l:libyajl_s.a -l:libyaml.a
 libs.gen := -l:libprotobuf-c.a
