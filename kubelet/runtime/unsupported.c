@@ -60,7 +60,6 @@ const char *runtime_unsupported(const Core__Pod *pod, struct arena *arena)
 		{ spec->n_resourceclaims, "spec.resourceClaims" },
 		{ spec->has_hostusers && !spec->hostusers, "spec.hostUsers" },
 		{ spec->resources && (spec->resources->n_limits || spec->resources->n_requests), "spec.resources" },
-		{ spec->has_activedeadlineseconds, "spec.activeDeadlineSeconds" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
