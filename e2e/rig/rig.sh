@@ -96,8 +96,14 @@ make_network() {
 }
 
 make_cgroups() {
-	local mount group file
+	local mount group file controller controllers=()
 	while read -r mount; do
+		if [ -e "$mount/cgroup.controllers" ]; then
+			read -ra controllers <"$mount/cgroup.controllers" || true
+			for controller in "${controllers[@]}"; do # v2: the kubelet wants all of them in its root
+				echo "+$controller" >"$mount/cgroup.subtree_control" 2>/dev/null || true
+			done
+		fi
 		for group in "$POD_CGROUP" "$SYSTEM_CGROUP"; do
 			[ -d "$mount/$group" ] || mkdir "$mount/$group"
 			for file in cpuset.cpus cpuset.mems; do # v1: a new group has none, and nothing can enter it
