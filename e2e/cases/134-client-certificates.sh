@@ -28,16 +28,13 @@ expect "expired, not yet valid, for servers" "$(code expired) $(code early) $(co
 # One connection; a line in is a request, a line out its status.
 coproc keep { python3 "$repo/e2e/tools/keepalive.py" "$NODE_IP" 10250 "$WORK/good.crt" "$WORK/good.key" /pods; }
 at_exit "kill $keep_PID"
-on_open_connection() {
-	local status
+on_open_connection() { # STATUS-REGEX
+	local status=
 	echo >&"${keep[1]}"
 	read -r -t 20 status <&"${keep[0]}"
-	expect "answer on the open connection" "$status" "$1" >/dev/null
+	[[ $status =~ $1 ]]
 }
-is() { # a wait_until may try again, so the expectation runs in a shell of its own
-	(on_open_connection "$1")
-}
-on_open_connection 200
+on_open_connection 200 || fail "a good certificate on an open connection"
 cp "$ca" "$WORK/ca.before"
 at_exit cp "$WORK/ca.before" "$ca"
 openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=foreign -keyout "$WORK/foreign.key" -out "$WORK/foreign.crt" 2>/dev/null
@@ -46,7 +43,8 @@ new_refused() {
 	[ "$(code good)" = 401 ]
 }
 wait_until 90 "the new CA counts for new connections" new_refused
-wait_until 30 "and for the open one" is 401
+# Stock asks again for each request; to end the connection would do as well.
+on_open_connection '401|closed' || fail "the open connection still has its rights"
 cp "$WORK/ca.before" "$ca"
 new_taken() {
 	[ "$(code good)" = 200 ]
