@@ -507,6 +507,15 @@ static int on_begin_array(void *owner, size_t at, struct err *err)
 		skip(reader, at, message);
 		return 0;
 	}
+	if (field->type == PROTOBUF_C_TYPE_MESSAGE && pbjson_shape_of(field->descriptor) == SHAPE_LIST &&
+	    wants_scalar(top(reader), field)) {
+		ProtobufCMessage *message = take_message(reader, home, field);
+
+		if (!message)
+			return out_of_memory(err);
+		open_frame(reader, FRAME_LIST, message, &message->descriptor->fields[0]);
+		return 0;
+	}
 	if (wants_scalar(top(reader), field) || is_map(field))
 		return wrong_type(reader, "list", err);
 	/* A list given twice: the later one counts, as in Go. */
@@ -594,6 +603,8 @@ static int write_bytes(struct writing *writing, const ProtobufCMessage *home, co
 	return 0;
 }
 
+static int write_items(struct writing *writing, const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+
 static int write_value(struct writing *writing, const ProtobufCMessage *home, const ProtobufCFieldDescriptor *field,
 		       const void *place) // NOLINT(misc-no-recursion): as deep as the message
 {
@@ -604,6 +615,8 @@ static int write_value(struct writing *writing, const ProtobufCMessage *home, co
 		const ProtobufCMessage *message = *(ProtobufCMessage *const *)place;
 		enum pbjson_shape shape = pbjson_shape_of(field->descriptor);
 
+		if (shape == SHAPE_LIST)
+			return write_items(writing, message, &message->descriptor->fields[0]);
 		return shape == SHAPE_FIELDS ? write_message(writing, message)
 					     : pbjson_shape_write(shape, message, json, writing->err);
 	}
@@ -662,17 +675,12 @@ static int write_map(struct writing *writing, ProtobufCMessage *const *entries,
 	return 0;
 }
 
-static int write_repeated(struct writing *writing, const ProtobufCMessage *message,
-			  const ProtobufCFieldDescriptor *field) // NOLINT(misc-no-recursion): as deep as the message
+static int write_items(struct writing *writing, const ProtobufCMessage *message,
+		       const ProtobufCFieldDescriptor *field) // NOLINT(misc-no-recursion): as deep as the message
 {
 	size_t n = *(const size_t *)(const void *)((const char *)message + field->quantifier_offset);
 	const char *item = *(const char *const *)(const void *)((const char *)message + field->offset);
 
-	if (n == 0)
-		return 0;
-	json_key(&writing->json, pbjson_name(message->descriptor, field));
-	if (is_map(field))
-		return write_map(writing, (ProtobufCMessage *const *)(const void *)item, n);
 	json_begin_array(&writing->json);
 	for (; n > 0; n--, item += size_of_item(field)) {
 		int code = write_value(writing, message, field, item);
@@ -682,6 +690,18 @@ static int write_repeated(struct writing *writing, const ProtobufCMessage *messa
 	}
 	json_end_array(&writing->json);
 	return 0;
+}
+
+static int write_repeated(struct writing *writing, const ProtobufCMessage *message,
+			  const ProtobufCFieldDescriptor *field) // NOLINT(misc-no-recursion): as deep as the message
+{
+	size_t n = *(const size_t *)(const void *)((const char *)message + field->quantifier_offset);
+	const void *items = *(const void *const *)(const void *)((const char *)message + field->offset);
+
+	if (n == 0)
+		return 0;
+	json_key(&writing->json, pbjson_name(message->descriptor, field));
+	return is_map(field) ? write_map(writing, items, n) : write_items(writing, message, field);
 }
 
 static int write_fields(struct writing *writing,

@@ -29,6 +29,10 @@ static const struct {
 	{ &resource__quantity__descriptor, SHAPE_QUANTITY },
 	{ &intstr__int_or_string__descriptor, SHAPE_INT_OR_STRING },
 	{ &runtime__raw_extension__descriptor, SHAPE_RAW },
+	{ &authentication__extra_value__descriptor, SHAPE_LIST },
+	{ &authentication__attestation_value__descriptor, SHAPE_LIST },
+	{ &authorization__extra_value__descriptor, SHAPE_LIST },
+	{ &certificates__extra_value__descriptor, SHAPE_LIST },
 };
 
 static const char *const inlined[] = { "volumeSource", "handler", "ephemeralContainerCommon", "localObjectReference" };
@@ -233,8 +237,8 @@ int pbjson_shape_read(enum pbjson_shape shape, ProtobufCMessage *message, const 
 			json_string_sized(&writer, text, size);
 		return pbjson_raw_set(message, json.bytes, json.size, arena, err);
 	}
-	if (number)
-		return err_set(err, -EBADMSG, "unexpected number");
+	if (number || shape == SHAPE_LIST)
+		return err_set(err, -EBADMSG, "unexpected %s", number ? "number" : "text");
 	return shape == SHAPE_DURATION ? read_duration(message, copy, err) : read_time(shape, message, copy, err);
 }
 
@@ -272,11 +276,23 @@ int pbjson_shape_write(enum pbjson_shape shape, const ProtobufCMessage *message,
 	char text[RFC3339_MAX];
 
 	switch (shape) {
-	case SHAPE_TIME:
-		rfc3339_format(((const Meta__Time *)message)->seconds, 0, 0, text);
+	case SHAPE_TIME: {
+		const Meta__Time *time = (const Meta__Time *)message;
+
+		if (time->seconds == 0 && time->nanos == 0) { /* how upstream's protobuf writes no time at all */
+			json_null(writer);
+			break;
+		}
+		rfc3339_format(time->seconds, 0, 0, text);
 		json_string(writer, text);
 		break;
+	}
 	case SHAPE_MICRO_TIME:
+		if (((const Meta__MicroTime *)message)->seconds == 0 &&
+		    ((const Meta__MicroTime *)message)->nanos == 0) {
+			json_null(writer);
+			break;
+		}
 		rfc3339_format(((const Meta__MicroTime *)message)->seconds, ((const Meta__MicroTime *)message)->nanos,
 			       6, text);
 		json_string(writer, text);
@@ -297,6 +313,7 @@ int pbjson_shape_write(enum pbjson_shape shape, const ProtobufCMessage *message,
 	case SHAPE_RAW:
 		write_raw(message, writer);
 		break;
+	case SHAPE_LIST:
 	case SHAPE_FIELDS:
 		return err_set(err, -EINVAL, "%s has no special shape", message->descriptor->short_name);
 	}

@@ -20,6 +20,7 @@ enum pbjson_shape {
 	SHAPE_INT_OR_STRING, /* a number or a text */
 	SHAPE_DURATION,      /* "1m30s" */
 	SHAPE_RAW,           /* any JSON, kept as bytes */
+	SHAPE_LIST,          /* the list that is its one field */
 };
 
 enum pbjson_shape pbjson_shape_of(const ProtobufCMessageDescriptor *type);
