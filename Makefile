@@ -94,6 +94,8 @@ $(eval $(call program_rule,opt,build/kubelet,build/opt/kubelet/main.o,kubelet,))
 $(foreach t,$(tests),$(eval $(call program_rule,san,$(t:%.c=build/unit/%),$(t:%.c=build/san/%.o),$(patsubst %/,%,$(dir $(t))),pkg/test pkg/base)))
 $(foreach t,$(fuzzers),$(eval $(call program_rule,fuzz,$(t:%.c=build/fuzzers/%),$(t:%.c=build/fuzz/%.o),$(patsubst %/,%,$(dir $(t))),)))
 
+$(eval $(call program_rule,san,build/interop/roundtrip,build/san/e2e/interop/roundtrip.o,pkg/codec,))
+
 -include $(shell find build -name '*.d' 2>/dev/null)
 .SECONDARY:
 
