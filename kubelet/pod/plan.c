@@ -123,8 +123,6 @@ static struct plan_step plan_sandbox(const struct plan_input *input)
 	}
 	if (!wants_sandbox(input))
 		return step(PLAN_NOTHING);
-	if (input->now_ms < input->not_before_ms)
-		return wait_until(input->not_before_ms - input->now_ms);
 	next = step(PLAN_RUN_SANDBOX);
 	if (input->observed && input->observed->n_sandboxes)
 		next.attempt = input->observed->sandboxes[0].attempt + 1;
@@ -197,18 +195,31 @@ static struct plan_step plan_end(const struct plan_input *input)
 	return step(input->observed ? PLAN_REMOVE_POD : PLAN_FORGET);
 }
 
+/* After a failed step only containers that are not its subject go on; what it tried is tried again later. */
+static struct plan_step hold(const struct plan_input *input, struct plan_step next)
+{
+	int64_t left_ms = input->not_before_ms - input->now_ms;
+
+	if (left_ms <= 0 || next.kind == PLAN_START_CONTAINER)
+		return next;
+	return wait_until(next.kind == PLAN_NOTHING ? sooner(next.wait_ms, left_ms) : left_ms);
+}
+
 struct plan_step pod_plan(const struct plan_input *input)
 {
-	bool later = input->now_ms < input->not_before_ms;
+	struct plan_step next;
 
-	if (input->ending || input->gone || !input->pod)
-		return later ? wait_until(input->not_before_ms - input->now_ms) : plan_end(input);
-	if (!input->prepared || !input->mounted) {
-		if (later)
-			return wait_until(input->not_before_ms - input->now_ms);
-		return step(input->prepared ? PLAN_MOUNT : PLAN_PREPARE);
-	}
-	if (status_sandbox_problem(input->pod, input->observed))
-		return plan_sandbox(input);
-	return plan_containers(input);
+	if (input->stale)
+		next = step(PLAN_READ);
+	else if (input->ending || input->gone || !input->pod)
+		next = plan_end(input);
+	else if (!input->prepared)
+		next = step(PLAN_PREPARE);
+	else if (!input->mounted)
+		next = step(PLAN_MOUNT);
+	else if (status_sandbox_problem(input->pod, input->observed))
+		next = plan_sandbox(input);
+	else
+		next = plan_containers(input);
+	return hold(input, next);
 }

@@ -17,6 +17,7 @@
 
 enum plan_kind {
 	PLAN_NOTHING,          /* until something changes, or wait_ms have passed */
+	PLAN_READ,             /* what the runtime has: what is known is older than the last step */
 	PLAN_PREPARE,          /* cgroup, folders */
 	PLAN_MOUNT,            /* volumes */
 	PLAN_KILL_POD,         /* containers, then sandboxes, with `grace` */
@@ -50,6 +51,7 @@ struct plan_input {
 	bool refresh;   /* volumes want to be looked at again; never in the way of containers */
 	bool unmounted; /* by this process */
 	bool cgroup_destroyed;
+	bool stale; /* `observed` may be older than the last step: no decision can be made on it */
 
 	int64_t not_before_ms; /* after a failed step of the pod as a whole; monotonic */
 	int64_t now_ms;        /* monotonic */

@@ -18,8 +18,8 @@ static uint64_t hash(const Core__Container *container)
  * One row: the pod's restart policy; what the runtime has, newest first ("S" ready sandbox, "s" stopped one, "i" ready
  * without an address; "a:r" container a running, ":0" ":1" exited with that code, ":c" created, ":u" unknown, ":x"
  * running with another spec); what this process knows ("P" prepared, "M" mounted, "U" unmounted, "C" cgroup destroyed,
- * "E" ending, "G" gone, "D" being deleted, "R" refresh due, "L" a failed step holds until later); the delay of a crash
- * loop; what is wanted.
+ * "E" ending, "G" gone, "D" being deleted, "R" refresh due, "T" not read since the last step, "L" a failed step holds
+ * until later); the delay of a crash loop; what is wanted.
  */
 static const struct row {
 	const char *rule, *policy, *runtime, *known;
@@ -79,6 +79,9 @@ static const struct row {
 	{ "when it is gone the rest goes", "Always", "s a:1 b:1", "PMEUCG", 0, "remove pod" },
 	{ "gone in mid-life: killed first", "Always", "S a:r b:r", "PMG", 0, "kill" },
 	{ "then forgotten", "Always", "", "PMEUCG", 0, "forget" },
+	{ "what is not known is read first", "Always", "S a:r", "PMT", 0, "read" },
+	{ "a failed step holds what is not a start", "Always", "S a:u b:r", "PML", 0, "wait 700" },
+	{ "but starts go on", "Always", "S a:r b:1", "PML", 0, "start b 1" },
 	{ "a deleted pod restarts nothing", "Always", "S a:1 b:r", "PMD", 0, "nothing" },
 };
 
@@ -154,7 +157,8 @@ static void show(const struct plan_step *step, const Core__Pod *pod, char *text,
 		snprintf(text, size, "remove %s", step->instance->name);
 		break;
 	default: {
-		static const char *const names[] = { [PLAN_PREPARE] = "prepare",
+		static const char *const names[] = { [PLAN_READ] = "read",
+						     [PLAN_PREPARE] = "prepare",
 						     [PLAN_MOUNT] = "mount",
 						     [PLAN_REMOVE_SANDBOX] = "remove sandbox",
 						     [PLAN_UNMOUNT] = "unmount",
@@ -190,6 +194,7 @@ static void check_row(const struct row *row)
 				    .prepared = knows(row, 'P'),
 				    .mounted = knows(row, 'M'),
 				    .refresh = knows(row, 'R'),
+				    .stale = knows(row, 'T'),
 				    .unmounted = knows(row, 'U'),
 				    .cgroup_destroyed = knows(row, 'C'),
 				    .not_before_ms = knows(row, 'L') ? MONO_MS + 700 : 0,

@@ -156,13 +156,13 @@ void status_finish(const Core__Pod *pod, Core__PodStatus *status, int64_t now_s,
 	status_end_readiness(pod, status, now_s, arena);
 }
 
-void status_hold_phase(Core__PodStatus *status, const Core__PodStatus *told)
+void status_hold_phase(Core__PodStatus *status, const Core__PodStatus *told, struct arena *arena)
 {
 	if (!status_phase_is_final(status->phase) || (told && status_phase_is_final(told->phase)))
 		return;
-	status->phase = told && told->phase ? told->phase : (char *)"Pending";
-	status->reason = told ? told->reason : NULL;
-	status->message = told ? told->message : NULL;
+	status->phase = arena_strdup(arena, told ? str_or(told->phase, "Pending") : "Pending");
+	status->reason = told ? copy_text(arena, told->reason) : NULL;
+	status->message = told ? copy_text(arena, told->message) : NULL;
 }
 
 static const Core__PodCondition *condition_of(const Core__PodStatus *status, const char *type)

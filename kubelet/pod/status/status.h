@@ -52,7 +52,7 @@ void status_finish(const Core__Pod *pod, Core__PodStatus *status, int64_t now_s,
  * What may be told while containers could still run: a final phase is held back until they cannot, since it frees what
  * the pod holds. Changes `status` in place; `told` is what the API has.
  */
-void status_hold_phase(Core__PodStatus *status, const Core__PodStatus *told);
+void status_hold_phase(Core__PodStatus *status, const Core__PodStatus *told, struct arena *arena);
 
 /* Equal in everything that the kubelet owns, so that there is nothing to write. */
 bool status_equal(const Core__PodStatus *a, const Core__PodStatus *b);

@@ -378,7 +378,7 @@ TEST(final_phases)
 
 	CHECK_STR("failed", status->phase, "Failed");
 	CHECK_STR("reason", condition(status, "Ready")->reason, "PodFailed");
-	status_hold_phase(status, pod->status);
+	status_hold_phase(status, pod->status, arena);
 	CHECK_STR("held back while it could run", status->phase, "Running");
 
 	pod->status->phase = arena_strdup(arena, "Succeeded");

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/pod/worker.h"
+
+#include <stdio.h>
+
+#include "pkg/base/base.h"
+#include "pkg/base/log.h"
+#include "pkg/codec/duration.h"
+
+enum {
+	RETRY_MS = 10000,      /* after a failed step, stock's back-off of a pod's sync */
+	RETRY_CLEAN_MS = 2000, /* unmounting and cgroups: stock looks every 2 s */
+	STILL_ALIVE_MS = 1000, /* a kill that succeeded but left something running */
+	REFRESH_MS = 75000,    /* volumes of a running pod: 60 s and up to half of it, as stock's resync */
+	TEXT_MAX = 1024,       /* one message; the API takes more, an event not */
+	S_PER_MS = 1000,
+	NS_PER_MS = 1000000,
+};
+
+static int64_t now_ms(const struct worker *worker)
+{
+	return worker->pods->options.world.now_ms(worker->pods->options.world.owner);
+}
+
+static int64_t wall_ms(const struct worker *worker)
+{
+	return worker->pods->options.world.wall_ms(worker->pods->options.world.owner);
+}
+
+static const struct runtime_pod *observed(const struct worker *worker)
+{
+	return worker->pods->options.world.observed(worker->pods->options.world.owner, worker->uid);
+}
+
+static void event(const struct worker *worker, const char *container, const char *type, const char *reason,
+		  const char *message)
+{
+	if (worker->object.pod)
+		worker->pods->options.world.event(worker->pods->options.world.owner, worker->object.pod, container,
+						  type, reason, message);
+}
+
+struct worker *worker_new(struct pods *pods, const char *uid)
+{
+	struct worker *worker = xcalloc(1, sizeof *worker);
+
+	worker->pods = pods;
+	worker->uid = xstrdup(uid);
+	worker->due_ms = -1;
+	return worker;
+}
+
+static void object_done(struct object *object)
+{
+	arena_free(object->arena);
+	*object = (struct object){ 0 };
+}
+
+static void set_waiting(struct worker *worker, size_t index, const char *reason, const char *message)
+{
+	struct status_waiting *waiting = &worker->waiting[index];
+
+	free((char *)(uintptr_t)waiting->reason);
+	free((char *)(uintptr_t)waiting->message);
+	waiting->reason = reason ? xstrdup(reason) : NULL;
+	waiting->message = reason ? xstrdup(message ? message : "") : NULL;
+}
+
+static void containers_done(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->n_containers; i++)
+		set_waiting(worker, i, NULL, NULL);
+	free(worker->containers);
+	free(worker->waiting);
+	free(worker->hashes);
+	free(worker->backing_off);
+	worker->n_containers = 0;
+}
+
+void worker_free(struct worker *worker)
+{
+	base_assert(!worker->task && !worker->request);
+	containers_done(worker);
+	object_done(&worker->object);
+	object_done(&worker->older);
+	arena_free(worker->status_arena);
+	arena_free(worker->told_arena);
+	arena_free(worker->sent_arena);
+	arena_free(worker->echo_arena);
+	free(worker->reject_reason);
+	free(worker->reject_message);
+	free(worker->uid);
+	free(worker);
+}
+
+/* The list of containers never changes in a pod's life; an image may, and then its history starts anew. */
+static void note_containers(struct worker *worker)
+{
+	const Core__PodSpec *spec = worker->object.pod->spec;
+
+	if (worker->n_containers != spec->n_containers) {
+		containers_done(worker);
+		worker->n_containers = spec->n_containers;
+		worker->containers = xcalloc(spec->n_containers + 1, sizeof *worker->containers);
+		worker->waiting = xcalloc(spec->n_containers + 1, sizeof *worker->waiting);
+		worker->hashes = xcalloc(spec->n_containers + 1, sizeof *worker->hashes);
+		worker->backing_off = xcalloc(spec->n_containers + 1, sizeof *worker->backing_off);
+	}
+	for (size_t i = 0; i < spec->n_containers; i++) {
+		uint64_t hash = worker->pods->options.world.hash(spec->containers[i]);
+
+		if (worker->hashes[i] != hash)
+			worker->containers[i] = (struct plan_container){ 0 };
+		worker->hashes[i] = hash;
+	}
+}
+
+void worker_set(struct worker *worker, Core__Pod *pod, struct arena *arena)
+{
+	if (worker->task && !worker->older.pod)
+		worker->older = worker->object;
+	else
+		object_done(&worker->object);
+	worker->object = (struct object){ arena, pod };
+	note_containers(worker);
+	if (worker->admitted && !worker->released)
+		worker->pods->options.world.keep(worker->pods->options.world.owner, pod);
+}
+
+/* A pod that runs already was let in by an earlier kubelet. */
+static void admit(struct worker *worker)
+{
+	const struct pods_world *world = &worker->pods->options.world;
+	const Core__Pod *pod = worker->object.pod;
+	const struct runtime_pod *found = observed(worker);
+	_cleanup_arena_ struct arena *arena = arena_new();
+	const char *reason = NULL, *message = NULL;
+
+	if (worker->admitted || worker->rejected || worker->ending || worker->gone)
+		return;
+	if ((found && found->n_containers > 0) || world->admit(world->owner, pod, arena, &reason, &message)) {
+		worker->admitted = true;
+		world->keep(world->owner, pod);
+		return;
+	}
+	worker->rejected = worker->ending = true;
+	worker->reject_reason = xstrdup(reason);
+	worker->reject_message = xstrdup(message);
+	event(worker, NULL, "Warning", reason, message);
+	log_info("Pod was rejected", "pod", pod->metadata->name, "namespace", str_or(pod->metadata->namespace_, ""),
+		 "reason", reason, "message", message, NULL);
+}
+
+static void note_end(struct worker *worker)
+{
+	const Core__Pod *pod = worker->object.pod;
+
+	if (worker->gone || pod->metadata->deletiontimestamp ||
+	    (pod->status && status_phase_is_final(pod->status->phase)) ||
+	    (worker->status && status_phase_is_final(worker->status->phase)))
+		worker->ending = true;
+}
+
+static void note_deadline(struct worker *worker)
+{
+	int64_t left;
+
+	if (worker->ending || !worker->status)
+		return;
+	left = plan_deadline_left(worker->object.pod, worker->status, wall_ms(worker));
+	if (left != 0) {
+		worker_due_in(worker, left);
+		return;
+	}
+	worker->past_deadline = worker->ending = true;
+	event(worker, NULL, "Normal", "DeadlineExceeded",
+	      "Pod was active on the node longer than the specified deadline");
+}
+
+bool worker_is_stopped(const struct worker *worker)
+{
+	bool may_start = worker->task && (worker->doing == PLAN_START_CONTAINER || worker->doing == PLAN_RUN_SANDBOX);
+
+	return worker->ending && !worker->stale && !may_start && !status_is_alive(observed(worker));
+}
+
+static void compute_status(struct worker *worker)
+{
+	const Core__Pod *pod = worker->object.pod;
+	struct arena *arena = arena_new();
+	int64_t now_s = wall_ms(worker) / S_PER_MS;
+	static const Core__PodStatus none = CORE__POD_STATUS__INIT;
+	struct status_input input = {
+		.pod = pod,
+		.before = worker->status ? worker->status
+			  : pod->status  ? pod->status
+					 : &none,
+		.observed = observed(worker),
+		.waiting = worker->waiting,
+		.host_ips = worker->pods->options.host_ips,
+		.n_host_ips = worker->pods->options.n_host_ips,
+		.stopped = worker_is_stopped(worker),
+		.end_reason = worker->past_deadline ? "DeadlineExceeded" : NULL,
+		.end_message = "Pod was active on the node longer than the specified deadline",
+		.now_s = now_s,
+	};
+	Core__PodStatus *status;
+
+	if (worker->rejected) {
+		status = status_reject(pod, worker->reject_reason, worker->reject_message, now_s, arena);
+		if (worker->status)
+			status->starttime->seconds = worker->status->starttime->seconds;
+	} else {
+		status = status_compute(&input, arena);
+		if (input.stopped && worker->unmounted && worker->cgroup_destroyed)
+			status_finish(pod, status, now_s, arena);
+	}
+	arena_free(worker->status_arena);
+	worker->status_arena = arena;
+	worker->status = status;
+}
+
+static char *pod_text(const struct worker *worker, char text[TEXT_MAX])
+{
+	const Meta__ObjectMeta *meta = worker->object.pod->metadata;
+
+	snprintf(text, TEXT_MAX, "%s_%s(%s)", meta->name, str_or(meta->namespace_, ""), meta->uid);
+	return text;
+}
+
+/* Once per wait: the event, and what the status says meanwhile. */
+static void note_back_off(struct worker *worker, const struct plan_input *input)
+{
+	char pod[TEXT_MAX], message[2 * TEXT_MAX], delay[DURATION_TEXT_MAX];
+
+	for (size_t i = 0; !worker->ending && i < worker->n_containers; i++) {
+		const char *name = worker->object.pod->spec->containers[i]->name;
+		bool waits = plan_crash_wait(input, i) > 0;
+
+		if (waits && !worker->backing_off[i]) {
+			duration_format(worker->containers[i].crash_loop.delay_ms * NS_PER_MS, delay);
+			snprintf(message, sizeof message, "back-off %s restarting failed container=%s pod=%s", delay,
+				 name, pod_text(worker, pod));
+			set_waiting(worker, i, "CrashLoopBackOff", message);
+			snprintf(message, sizeof message, "Back-off restarting failed container %s in pod %s", name,
+				 pod_text(worker, pod));
+			event(worker, name, "Warning", "BackOff", message);
+		}
+		worker->backing_off[i] = waits;
+	}
+}
+
+static struct plan_input situation(struct worker *worker)
+{
+	return (struct plan_input){
+		.pod = worker->object.pod,
+		.observed = observed(worker),
+		.containers = worker->containers,
+		.hash = worker->pods->options.world.hash,
+		.ending = worker->ending,
+		.gone = worker->gone,
+		.prepared = worker->prepared,
+		.mounted = worker->mounted,
+		.refresh = now_ms(worker) >= worker->refresh_at_ms,
+		.unmounted = worker->unmounted,
+		.cgroup_destroyed = worker->cgroup_destroyed,
+		.stale = worker->stale,
+		.not_before_ms = worker->not_before_ms,
+		.now_ms = now_ms(worker),
+		.wall_ms = wall_ms(worker),
+	};
+}
+
+static void step_failed(struct worker *worker, const struct pods_outcome *outcome, const struct err *err)
+{
+	int64_t retry_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : RETRY_MS;
+
+	if (worker->doing == PLAN_UNMOUNT || worker->doing == PLAN_DESTROY_CGROUP)
+		retry_ms = RETRY_CLEAN_MS;
+	log_error(err, "Step of a pod failed, will try again", "pod",
+		  worker->object.pod ? worker->object.pod->metadata->name : "", "podUID", worker->uid, "retryMs",
+		  log_i64(retry_ms), NULL);
+	if (worker->doing == PLAN_START_CONTAINER && worker->doing_container < worker->n_containers) {
+		set_waiting(worker, worker->doing_container, str_or(outcome->reason, "CreateContainerError"),
+			    outcome->message ? outcome->message : err->text);
+		worker->containers[worker->doing_container].not_before_ms = now_ms(worker) + retry_ms;
+	} else if (worker->doing == PLAN_MOUNT && worker->mounted) {
+		worker->refresh_at_ms = now_ms(worker) + retry_ms;
+	} else {
+		worker->not_before_ms = now_ms(worker) + retry_ms;
+	}
+}
+
+static void step_succeeded(struct worker *worker)
+{
+	switch (worker->doing) {
+	case PLAN_PREPARE:
+		worker->prepared = true;
+		break;
+	case PLAN_MOUNT:
+		worker->mounted = true;
+		worker->refresh_at_ms = now_ms(worker) + REFRESH_MS;
+		break;
+	case PLAN_RUN_SANDBOX:
+		worker->said_sandbox_changed = false;
+		break;
+	case PLAN_START_CONTAINER:
+		if (worker->doing_container < worker->n_containers) {
+			set_waiting(worker, worker->doing_container, NULL, NULL);
+			worker->containers[worker->doing_container].not_before_ms = 0;
+		}
+		break;
+	case PLAN_KILL_POD:
+	case PLAN_KILL_CONTAINER:
+		if (worker->ending && status_is_alive(observed(worker)))
+			worker->not_before_ms = now_ms(worker) + STILL_ALIVE_MS;
+		break;
+	case PLAN_UNMOUNT:
+		worker->unmounted = true;
+		worker->pods->options.world.release(worker->pods->options.world.owner, worker->uid);
+		worker->released = true;
+		break;
+	case PLAN_DESTROY_CGROUP:
+		worker->cgroup_destroyed = true;
+		break;
+	default:
+		break;
+	}
+}
+
+static void step_done(void *owner, const void *result, const struct err *err)
+{
+	struct worker *worker = owner;
+	static const struct pods_outcome none = { 0 };
+	const struct pods_outcome *outcome = result ? result : &none;
+
+	worker->task = NULL;
+	object_done(&worker->older);
+	worker->stale = !outcome->read;
+	if (err)
+		step_failed(worker, outcome, err);
+	else
+		step_succeeded(worker);
+	worker->dirty = true;
+	store_task_back(worker->pods);
+}
+
+static void begin(struct worker *worker, const struct plan_input *input, const struct plan_step *step)
+{
+	const struct pods_world *world = &worker->pods->options.world;
+	struct pods_act act = {
+		.uid = worker->uid, .pod = worker->object.pod, .step = step, .observed = input->observed
+	};
+
+	if ((step->sandbox_changed || (step->kind == PLAN_RUN_SANDBOX && step->attempt > 0)) &&
+	    !worker->said_sandbox_changed) {
+		event(worker, NULL, "Normal", "SandboxChanged",
+		      "Pod sandbox changed, it will be killed and re-created.");
+		worker->said_sandbox_changed = true;
+	}
+	if (step->kind == PLAN_START_CONTAINER) {
+		const char *name = worker->object.pod->spec->containers[step->container]->name;
+		const struct runtime_container *latest = status_latest(input->observed, name);
+
+		if (latest && latest->state == RUNTIME_EXITED)
+			crash_loop_restarted(&worker->containers[step->container].crash_loop,
+					     &worker->pods->options.crash_loop, latest->finished_ns / NS_PER_MS,
+					     input->wall_ms);
+	}
+	worker->doing = step->kind;
+	worker->doing_container = step->container;
+	store_task_out(worker->pods);
+	worker->task = world->act(world->owner, &act, step_done, worker);
+}
+
+void worker_due_in(struct worker *worker, int64_t delay_ms)
+{
+	int64_t due_ms = now_ms(worker) + delay_ms;
+
+	if (delay_ms >= 0)
+		worker->due_ms = worker->due_ms < 0 ? due_ms : MIN(worker->due_ms, due_ms);
+}
+
+/* A pod whose object is not known: it has nothing to be told, it only goes. */
+static void tick_object(struct worker *worker)
+{
+	if (!worker->object.pod)
+		return;
+	note_end(worker);
+	admit(worker);
+	compute_status(worker);
+	note_deadline(worker);
+	note_end(worker);
+}
+
+void worker_tick(struct worker *worker)
+{
+	struct plan_input input;
+	struct plan_step step;
+
+	worker->dirty = false;
+	worker->due_ms = -1;
+	tick_object(worker);
+	input = situation(worker);
+	if (worker->object.pod && !worker->gone)
+		note_back_off(worker, &input);
+	if (!worker->task) {
+		step = pod_plan(&input);
+		if (step.kind == PLAN_NOTHING) {
+			worker_due_in(worker, step.wait_ms);
+			if (worker->mounted && !worker->ending)
+				worker_due_in(worker, MAX(worker->refresh_at_ms - input.now_ms, 1));
+		} else if (step.kind != PLAN_FORGET) {
+			begin(worker, &input, &step);
+		}
+	}
+	if (worker->object.pod) {
+		compute_status(worker);
+		publish(worker);
+	}
+}
+
+bool worker_is_over(const struct worker *worker)
+{
+	return worker->gone && !worker->task && !worker->request && !worker->stale && worker->unmounted &&
+	       worker->cgroup_destroyed && !observed(worker);
+}
