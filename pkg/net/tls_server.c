@@ -296,6 +296,7 @@ int tls_server_configure(struct tls_server *server, const struct tls_server_conf
 		SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 		SSL_CTX_set_cert_verify_callback(context, take_any_certificate, NULL);
 	}
+	server->generation = config->generation; /* who judges by the former bundle does so knowing the new one */
 	if (code < 0) {
 		SSL_CTX_free(context);
 		return code;
@@ -304,7 +305,6 @@ int tls_server_configure(struct tls_server *server, const struct tls_server_conf
 	X509_STORE_free(server->client_ca);
 	server->context = context;
 	server->client_ca = store;
-	server->generation = config->generation;
 	return 0;
 }
 
