@@ -87,7 +87,7 @@ mib_per_second() { # FILE COMMAND...
 }
 
 exec_out() {
-	kubectl exec a -- head -c 268435456 /dev/zero >/dev/null
+	kubectl exec a -- dd if=/dev/zero bs=1M count=256 >/dev/null 2>&1
 }
 
 exec_in() {
@@ -101,9 +101,10 @@ throughput() {
 		export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$websockets KUBECTL_PORT_FORWARD_WEBSOCKETS=$websockets
 		mib_per_second out-$protocol exec_out
 		mib_per_second in-$protocol exec_in
+		rm -f "$work/forward"
 		kubectl port-forward web :80 >"$work/forward" 2>&1 &
 		pid=$!
-		wait_until 20 "port-forward" grep -q '127.0.0.1' "$work/forward"
+		wait_until 20 "port-forward" grep -qs "127.0.0.1:.*-> 80" "$work/forward"
 		port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")
 		mib_per_second forward-$protocol curl -sS -o /dev/null "http://127.0.0.1:$port/big"
 		kill $pid
