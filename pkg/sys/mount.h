@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Mounting. What may hang on a dead file system (umount) runs in a child that can be killed: this program again, under
+ * the name MOUNT_HELPER.
+ */
+#include <stdint.h>
+
+#include "pkg/base/err.h"
+
+#define MOUNT_HELPER "kubelet-mount"
+
+/* A tmpfs at an existing folder; size_bytes 0 leaves the kernel's default. Does not hang. */
+int mount_tmpfs(const char *target, int64_t size_bytes, struct err *err);
+
+/* Whether something is mounted right at the folder. */
+int mount_is_point(const char *target, struct err *err);
+
+/*
+ * The helper: `kubelet-mount umount PATH`. main() calls it when the last part of argv[0] is MOUNT_HELPER. Exit code 0
+ * when nothing is mounted at PATH any more, else 1 with one sentence on stderr.
+ */
+int mount_main(int argc, char **argv);
