@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/volume/payload.h"
+
+#include <string.h>
+
+#include "pkg/base/base.h"
+
+/* ---- files ---- */
+
+/* "a//./b" is "a/b". Fails as upstream's validatePath() does. */
+static int clean_path(const char *path, struct arena *arena, char **ret_path, struct err *err)
+{
+	size_t size = strlen(path), used = 0;
+
+	if (size == 0)
+		return err_set(err, -EINVAL, "invalid path: must not be empty: \"\"");
+	if (*path == '/')
+		return err_set(err, -EINVAL, "invalid path: must be relative path: %s", path);
+	if (size > PAYLOAD_PATH_MAX)
+		return err_set(err, -EINVAL, "invalid path: must be less than or equal to %d characters",
+			       PAYLOAD_PATH_MAX);
+
+	char *clean = arena_alloc(arena, size + 1);
+
+	for (const char *at = path; *at;) {
+		size_t n = strcspn(at, "/");
+
+		if (n == 2 && memcmp(at, "..", 2) == 0)
+			return err_set(err, -EINVAL, "invalid path: must not contain '..': %s", path);
+		if (n > PAYLOAD_NAME_MAX)
+			return err_set(err, -EINVAL,
+				       "invalid path: filenames must be less than or equal to %d characters",
+				       PAYLOAD_NAME_MAX);
+		if (used == 0 && n > 2 && memcmp(at, "..", 2) == 0)
+			return err_set(err, -EINVAL, "invalid path: must not start with '..': %s", path);
+		if (n > 0 && !(n == 1 && *at == '.')) {
+			if (used)
+				clean[used++] = '/';
+			memcpy(clean + used, at, n);
+			used += n;
+		}
+		at += n + (at[n] == '/');
+	}
+	if (used == 0)
+		return err_set(err, -EINVAL, "invalid path: must not be empty: \"%s\"", path);
+	clean[used] = 0;
+	*ret_path = clean;
+	return 0;
+}
+
+int payload_put(struct payload *payload, const char *path, const void *bytes, size_t size, uint32_t mode, int64_t owner,
+		struct err *err)
+{
+	struct payload_file **place = &payload->first;
+	char *clean;
+
+	if (clean_path(str_or(path, ""), payload->arena, &clean, err) < 0)
+		return err->code;
+	while (*place && strcmp((*place)->path, clean) != 0)
+		place = &(*place)->next;
+	if (!*place) {
+		*place = arena_alloc(payload->arena, sizeof **place);
+		(*place)->path = clean;
+		payload->n++;
+	}
+	payload->bytes += size - (*place)->size;
+	if (payload->bytes > PAYLOAD_MAX)
+		return err_set(err, -EFBIG, "the volume is larger than %d bytes", PAYLOAD_MAX);
+	(*place)->bytes = bytes;
+	(*place)->size = size;
+	(*place)->mode = mode;
+	(*place)->owner = owner;
+	return 0;
+}
+
+/* ---- ConfigMaps and Secrets ---- */
+
+/* Both are lists of a name and bytes; the generated entries have one shape. */
+struct bytes_entry {
+	ProtobufCMessage base;
+	char *key;
+	protobuf_c_boolean has_value;
+	ProtobufCBinaryData value;
+};
+_Static_assert(sizeof(struct bytes_entry) == sizeof(Core__Secret__DataEntry) &&
+		       sizeof(struct bytes_entry) == sizeof(Core__ConfigMap__DataEntry) &&
+		       sizeof(struct bytes_entry) == sizeof(Core__ConfigMap__BinaryDataEntry) &&
+		       offsetof(struct bytes_entry, value) == offsetof(Core__Secret__DataEntry, value) &&
+		       offsetof(struct bytes_entry, value) == offsetof(Core__ConfigMap__DataEntry, value) &&
+		       offsetof(struct bytes_entry, value) == offsetof(Core__ConfigMap__BinaryDataEntry, value),
+	       "the entries of ConfigMap and Secret have one shape");
+
+struct entries {
+	struct bytes_entry *const *first, *const *second;
+	size_t n_first, n_second;
+	const char *missing; /* what is said of a key that is not there */
+};
+
+static const struct bytes_entry *find(const struct entries *entries, const char *key)
+{
+	for (size_t i = 0; i < entries->n_first; i++)
+		if (str_eq(entries->first[i]->key, key))
+			return entries->first[i];
+	for (size_t i = 0; i < entries->n_second; i++)
+		if (str_eq(entries->second[i]->key, key))
+			return entries->second[i];
+	return NULL;
+}
+
+static int put_entry(struct payload *payload, const char *path, const struct bytes_entry *entry, uint32_t mode,
+		     struct err *err)
+{
+	return payload_put(payload, path, entry->value.data, entry->has_value ? entry->value.len : 0, mode, -1, err);
+}
+
+static int add_entries(struct payload *payload, const struct entries *entries, Core__KeyToPath *const *items,
+		       size_t n_items, uint32_t mode, bool optional, struct err *err)
+{
+	int code = 0;
+
+	for (size_t i = 0; n_items == 0 && code == 0 && i < entries->n_first; i++)
+		code = put_entry(payload, entries->first[i]->key, entries->first[i], mode, err);
+	for (size_t i = 0; n_items == 0 && code == 0 && i < entries->n_second; i++)
+		code = put_entry(payload, entries->second[i]->key, entries->second[i], mode, err);
+	for (size_t i = 0; code == 0 && i < n_items; i++) {
+		const struct bytes_entry *entry = find(entries, items[i]->key);
+
+		if (entry)
+			code = put_entry(payload, items[i]->path, entry,
+					 items[i]->has_mode ? (uint32_t)items[i]->mode : mode, err);
+		else if (!optional)
+			code = err_set(err, -ENOENT, "%s: %s", entries->missing, items[i]->key);
+	}
+	return code;
+}
+
+int payload_add_configmap(struct payload *payload, const Core__ConfigMap *object, Core__KeyToPath *const *items,
+			  size_t n_items, uint32_t mode, bool optional, struct err *err)
+{
+	struct entries entries = { .missing = "configmap references non-existent config key" };
+
+	if (object) {
+		entries.first = (struct bytes_entry *const *)(void *)object->data;
+		entries.n_first = object->n_data;
+		entries.second = (struct bytes_entry *const *)(void *)object->binarydata;
+		entries.n_second = object->n_binarydata;
+	}
+	return add_entries(payload, &entries, items, n_items, mode, optional, err);
+}
+
+int payload_add_secret(struct payload *payload, const Core__Secret *object, Core__KeyToPath *const *items,
+		       size_t n_items, uint32_t mode, bool optional, struct err *err)
+{
+	struct entries entries = { .missing = "references non-existent secret key" };
+
+	if (object) {
+		entries.first = (struct bytes_entry *const *)(void *)object->data;
+		entries.n_first = object->n_data;
+	}
+	return add_entries(payload, &entries, items, n_items, mode, optional, err);
+}
+
+/* ---- the pod as a whole ---- */
+
+int64_t payload_pod_user(const Core__Pod *pod)
+{
+	const Core__PodSecurityContext *of_pod = pod->spec->securitycontext;
+	size_t n = pod->spec->n_initcontainers + pod->spec->n_containers;
+	int64_t user = -1;
+
+	for (size_t i = 0; i < n; i++) {
+		const Core__Container *container = i < pod->spec->n_initcontainers
+							   ? pod->spec->initcontainers[i]
+							   : pod->spec->containers[i - pod->spec->n_initcontainers];
+		const Core__SecurityContext *own = container->securitycontext;
+		int64_t one = -1;
+
+		if (own && own->has_runasuser)
+			one = own->runasuser;
+		else if (of_pod && of_pod->has_runasuser)
+			one = of_pod->runasuser;
+		if (one < 0 || (user >= 0 && one != user))
+			return -1;
+		user = one;
+	}
+	return user;
+}
+
+int64_t payload_pod_group(const Core__Pod *pod)
+{
+	const Core__PodSecurityContext *context = pod->spec->securitycontext;
+
+	return context && context->has_fsgroup ? context->fsgroup : -1;
+}
+
+static char *mount_path(const Core__VolumeMount *mount, struct arena *arena)
+{
+	char *path = arena_strdup(arena, str_or(mount->mountpath, ""));
+
+	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+		path[n - 1] = 0;
+	return path;
+}
+
+static bool is_below(const char *path, const char *folder)
+{
+	size_t size = strlen(folder);
+
+	return strncmp(path, folder, size) == 0 && path[size] == '/';
+}
+
+static void add_nested(const Core__Container *container, const char *volume, char **into, size_t *n,
+		       struct arena *arena)
+{
+	for (size_t mine = 0; mine < container->n_volumemounts; mine++) {
+		if (!str_eq(container->volumemounts[mine]->name, volume))
+			continue;
+		char *top = mount_path(container->volumemounts[mine], arena);
+
+		for (size_t i = 0; i < container->n_volumemounts; i++) {
+			char *path = mount_path(container->volumemounts[i], arena), *inner;
+			bool deeper = false, sane = is_below(path, top) && !strstr(path, "..");
+
+			/* /dir/nested/other below /dir/nested is that volume's affair */
+			for (size_t k = 0; sane && k < container->n_volumemounts; k++) {
+				char *other = mount_path(container->volumemounts[k], arena);
+
+				deeper |= is_below(other, top) && is_below(path, other);
+			}
+			if (!sane || deeper)
+				continue;
+			inner = path + strlen(top) + 1;
+			into[(*n)++] = inner;
+		}
+	}
+}
+
+char **payload_nested_mounts(const Core__Pod *pod, const char *volume, struct arena *arena)
+{
+	const Core__PodSpec *spec = pod->spec;
+	size_t room = 1, n = 0;
+
+	for (size_t i = 0; i < spec->n_containers; i++)
+		room += spec->containers[i]->n_volumemounts * spec->containers[i]->n_volumemounts;
+	for (size_t i = 0; i < spec->n_initcontainers; i++)
+		room += spec->initcontainers[i]->n_volumemounts * spec->initcontainers[i]->n_volumemounts;
+
+	char **paths = arena_alloc(arena, room * sizeof *paths);
+
+	for (size_t i = 0; i < spec->n_initcontainers; i++)
+		add_nested(spec->initcontainers[i], volume, paths, &n, arena);
+	for (size_t i = 0; i < spec->n_containers; i++)
+		add_nested(spec->containers[i], volume, paths, &n, arena);
+	return paths;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What is in a volume that shows objects: files with bytes, mode and owner. Pure; rules and texts of kubelet v1.37.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "k8s/core.pb-c.h"
+#include "pkg/base/arena.h"
+#include "pkg/base/err.h"
+
+enum {
+	PAYLOAD_MAX = 64 << 20,     /* bytes of one volume: objects have at most 1 MiB each, sources 1,000s of bytes */
+	PAYLOAD_PATH_MAX = 4096,    /* upstream's */
+	PAYLOAD_NAME_MAX = 255,     /* the file systems' */
+	PAYLOAD_MODE = 0644,        /* what the API server sets as defaultMode when there is none */
+	PAYLOAD_SECRET_MODE = 0600, /* tokens of a pod with one user or with fsGroup */
+};
+
+struct payload_file {
+	struct payload_file *next;
+	const char *path; /* clean: "a/b", no "." or ".." */
+	const void *bytes;
+	size_t size;
+	uint32_t mode;
+	int64_t owner; /* -1: root */
+};
+
+/* Files in order of their first mention; a later one with the same path replaces its content. */
+struct payload {
+	struct arena *arena; /* paths are copied here, bytes are the caller's */
+	struct payload_file *first;
+	size_t n, bytes;
+};
+
+int payload_put(struct payload *payload, const char *path, const void *bytes, size_t size, uint32_t mode, int64_t owner,
+		struct err *err);
+
+/* `object` NULL: it does not exist and is optional. */
+int payload_add_configmap(struct payload *payload, const Core__ConfigMap *object, Core__KeyToPath *const *items,
+			  size_t n_items, uint32_t mode, bool optional, struct err *err);
+int payload_add_secret(struct payload *payload, const Core__Secret *object, Core__KeyToPath *const *items,
+		       size_t n_items, uint32_t mode, bool optional, struct err *err);
+
+/* Of the node, for resourceFieldRef of a container without a limit. */
+struct payload_allocatable {
+	int64_t milli_cpu, memory_bytes, storage_bytes;
+};
+int payload_add_downward(struct payload *payload, Core__DownwardAPIVolumeFile *const *items, size_t n_items,
+			 const Core__Pod *pod, const struct payload_allocatable *allocatable, uint32_t mode,
+			 struct err *err);
+
+/* The one user that all containers run as; -1 when there is none. Decides who owns a token. */
+int64_t payload_pod_user(const Core__Pod *pod);
+/* The pod's fsGroup; -1 when it has none. */
+int64_t payload_pod_group(const Core__Pod *pod);
+
+/*
+ * Where other volumes are mounted inside this one: the folders must exist, since the volume is read-only for the
+ * runtime. Paths relative to the volume, in the arena, NULL at the end.
+ */
+char **payload_nested_mounts(const Core__Pod *pod, const char *volume, struct arena *arena);

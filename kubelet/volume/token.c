@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Service-account tokens of pods (upstream's token manager). */
+#include <inttypes.h>
+
+#include "k8s/authentication.pb-c.h"
+#include "kubelet/volume/internal.h"
+#include "pkg/base/base.h"
+#include "pkg/base/clock.h"
+#include "pkg/base/rand.h"
+#include "pkg/codec/pb.h"
+#include "pkg/kube/kube.h"
+
+enum {
+	AGE_MAX_S = 24 * 3600, /* a token is renewed after a day, however long it lives */
+	JITTER_S = 10,
+	DEFAULT_LIFE_S = 3600, /* what the API server sets when a projection says nothing */
+};
+
+struct token {
+	char *text;
+	int64_t renew_at_s; /* wall clock */
+};
+
+struct request {
+	struct task task;
+	struct task *ask; /* NULL: the answer was in the cache and is on its way */
+	struct volumes *volumes;
+	char *key;
+	task_done_fn *done;
+	void *owner;
+	struct loop_timer at_once;
+};
+
+static int64_t now_s(void)
+{
+	return clock_wall_ns() / 1000000000;
+}
+
+static char *key_of(const Core__Pod *pod, const Core__ServiceAccountTokenProjection *wanted)
+{
+	return xasprintf("%s/%s/%s/%s/%" PRId64, pod->metadata->uid, pod->metadata->namespace_,
+			 str_or(pod->spec->serviceaccountname, "default"), str_or(wanted->audience, ""),
+			 wanted->has_expirationseconds ? wanted->expirationseconds : DEFAULT_LIFE_S);
+}
+
+static void token_free(struct token *token)
+{
+	if (!token)
+		return;
+	free(token->text);
+	free(token);
+}
+
+static void request_end(struct request *request, const char *text, const struct err *err)
+{
+	loop_timer_stop(&request->at_once);
+	request->done(request->owner, text, err);
+	free(request->key);
+	free(request);
+}
+
+static void answer_from_cache(void *owner)
+{
+	struct request *request = owner;
+	const struct token *token = map_get(request->volumes->tokens, request->key);
+
+	request_end(request, token->text, NULL);
+}
+
+static void token_came(void *owner, const void *result, const struct err *err)
+{
+	struct request *request = owner;
+	const Authentication__TokenRequest *answer = result;
+	const struct token *old = map_get(request->volumes->tokens, request->key);
+
+	if (err || !answer->status || str_empty(answer->status->token)) {
+		struct err none;
+
+		/* An older one is good until it expires. */
+		if (old && old->renew_at_s > 0) {
+			request_end(request, old->text, NULL);
+			return;
+		}
+		err_set(&none, -EREMOTEIO, "the API server gave no token");
+		request_end(request, NULL, err ? err : &none);
+		return;
+	}
+	struct token *token = xcalloc(1, sizeof *token);
+	int64_t expires = answer->status->expirationtimestamp ? answer->status->expirationtimestamp->seconds : 0;
+	int64_t life = MAX(expires - now_s(), (int64_t)0);
+
+	token->text = xstrdup(answer->status->token);
+	token->renew_at_s = now_s() + MIN(life * 8 / 10, (int64_t)AGE_MAX_S) - rand_below(JITTER_S);
+	token_free(map_set(request->volumes->tokens, request->key, token));
+	request_end(request, token->text, NULL);
+}
+
+static void request_cancel(struct task *task)
+{
+	task_cancel(container_of(task, struct request, task)->ask); /* an answer from the cache comes all the same */
+}
+
+static struct task *ask_api(struct request *request, const Core__Pod *pod,
+			    const Core__ServiceAccountTokenProjection *wanted)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	Authentication__TokenRequest *body =
+		PB_NEW(arena, Authentication__TokenRequest, authentication__token_request__descriptor);
+	Authentication__TokenRequestSpec *spec =
+		PB_NEW(arena, Authentication__TokenRequestSpec, authentication__token_request_spec__descriptor);
+	Authentication__BoundObjectReference *bound =
+		PB_NEW(arena, Authentication__BoundObjectReference, authentication__bound_object_reference__descriptor);
+
+	body->spec = spec;
+	if (!str_empty(wanted->audience))
+		PB_APPEND(arena, spec, audiences, wanted->audience);
+	spec->has_expirationseconds = 1;
+	spec->expirationseconds = wanted->has_expirationseconds ? wanted->expirationseconds : DEFAULT_LIFE_S;
+	spec->boundobjectref = bound;
+	bound->kind = arena_strdup(arena, "Pod");
+	bound->apiversion = arena_strdup(arena, "v1");
+	bound->name = pod->metadata->name;
+	bound->uid = pod->metadata->uid;
+	struct kube_ask ask = {
+		.method = "POST",
+		.path = arena_printf(arena, "/api/v1/namespaces/%s/serviceaccounts/%s/token", pod->metadata->namespace_,
+				     str_or(pod->spec->serviceaccountname, "default")),
+		.object = &body->base,
+		.reply = &authentication__token_request__descriptor,
+	};
+	return kube_ask(request->volumes->options.kube, &ask, token_came, request);
+}
+
+struct task *token_get(struct volumes *volumes, const Core__Pod *pod, const Core__ServiceAccountTokenProjection *wanted,
+		       task_done_fn *done, void *owner)
+{
+	struct request *request = xcalloc(1, sizeof *request);
+
+	*request = (struct request){
+		.task.cancel = request_cancel,
+		.volumes = volumes,
+		.key = key_of(pod, wanted),
+		.done = done,
+		.owner = owner,
+	};
+	loop_timer_init(&request->at_once, volumes->options.loop, answer_from_cache, request);
+	const struct token *token = map_get(volumes->tokens, request->key);
+	if (token && now_s() < token->renew_at_s)
+		loop_timer_start(&request->at_once, 0);
+	else
+		request->ask = ask_api(request, pod, wanted);
+	return &request->task;
+}
+
+/* Without a uid: all. */
+static void forget(struct volumes *volumes, const char *pod_uid)
+{
+	_cleanup_free_ char *prefix = xasprintf("%s/", pod_uid ? pod_uid : "");
+	const char *key;
+	void *token;
+	size_t at = 0;
+
+	while (map_next(volumes->tokens, &at, &key, &token)) {
+		if (pod_uid && !str_has_prefix(key, prefix))
+			continue;
+		_cleanup_free_ char *copy = xstrdup(key);
+		map_remove(volumes->tokens, copy);
+		token_free(token);
+	}
+}
+
+void token_forget_pod(struct volumes *volumes, const char *pod_uid)
+{
+	forget(volumes, pod_uid);
+}
+
+void token_free_all(struct volumes *volumes)
+{
+	forget(volumes, NULL);
+}
