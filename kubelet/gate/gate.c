@@ -223,7 +223,7 @@ static int answer_by_socket(struct gate *gate, struct pending *pending, int stat
 			    size_t n_headers, const void *bytes, size_t size)
 {
 	struct body *body;
-	int ours, theirs, code = make_pair(&ours, &theirs);
+	int ours = -1, theirs = -1, code = make_pair(&ours, &theirs);
 
 	if (code >= 0)
 		code = send_answer(gate, pending, status, headers, n_headers, NULL, 0, (int64_t)size, theirs);
@@ -261,7 +261,7 @@ int gate_answer_stream(struct gate *gate, uint64_t id, int status, const struct 
 		       int *ret_fd)
 {
 	struct pending *pending = find(gate, id);
-	int ours, theirs, code;
+	int ours = -1, theirs = -1, code;
 
 	if (!pending || pending->answered)
 		return -ENOENT;

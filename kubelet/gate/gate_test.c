@@ -423,7 +423,8 @@ static void echo_runtime(struct fixture *fixture)
 
 	if (n <= 0)
 		return;
-	CHECK("write", fd_write_all(fixture->runtime_fd, text, (size_t)n) >= 0);
+	CHECK_MEM("from the client", text, (size_t)n, "hello", 5);
+	SEND(fixture->runtime_fd, "\x82\x06\x01hello");
 	CHECK("write",
 	      fd_write_all(fixture->runtime_fd, "\x82\x15\x03{\"status\":\"Success\"}\x88\x02\x03\xe8", 27) >= 0);
 	close(fixture->runtime_fd);
@@ -439,7 +440,8 @@ static int talk_session(int port)
 	say(fd, "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello");
 	n = hear(fd, text, sizeof text);
 	NEED(1, strstr(text, "HTTP/1.1 101 Switching Protocols\r\n") == text);
-	NEED(2, memmem(text, n, "\x82\x01\x01hello\x82\x15\x03{\"status\":\"Success\"}\x88\x02\x03\xe8", 35));
+	NEED(2,
+	     memmem(text, n, "\x82\x01\x01\x82\x06\x01hello\x82\x15\x03{\"status\":\"Success\"}\x88\x02\x03\xe8", 38));
 	NEED(3, !strstr(text, "Failure"));
 	return 0;
 }
