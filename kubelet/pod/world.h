@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The real world of the pods: steps done by the managers, requests to the API server, the loop's clock.
+ *
+ * Every step but a pure read is followed by a fresh read of the pod from the runtime, so that the next decision is made
+ * on what came of it.
+ */
+#include "kubelet/pod/pod.h"
+#include "pkg/loop/loop.h"
+
+struct cm;
+struct kube;
+struct kube_events;
+struct objects;
+struct pleg;
+struct runtime;
+struct volumes;
+struct world;
+
+struct world_options {
+	struct loop *loop;
+	struct kube *kube;
+	struct kube_events *events;
+	struct cm *cm;
+	struct objects *objects;
+	struct volumes *volumes;
+	struct runtime *runtime;
+	struct pleg *pleg;
+
+	struct crash_loop_policy crash_loop;
+	const char *const *host_ips; /* copied */
+	size_t n_host_ips;
+
+	const Core__Node *(*node)(void *owner); /* as in the API, NULL before it was seen */
+	const Core__Service *const *(*services)(void *owner, size_t *ret_n);
+	void *owner;
+};
+
+struct world *world_new(const struct world_options *options);
+void world_free(struct world *world); /* its pods must have stopped */
+struct pods *world_pods(struct world *world);
+
+/* For runtime and volumes, which report through these; `owner` is the world. */
+void world_runtime_event(void *owner, const Core__Pod *pod, const Core__Container *container, const char *type,
+			 const char *reason, const char *message);
+void world_volume_event(void *owner, const Core__Pod *pod, const char *type, const char *reason, const char *message);
+
+/*
+ * Every source has told what it has: from now on what no pod knows is killed and removed, now and every 2 s.
+ */
+void world_sources_ready(struct world *world);
