@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pkg/stream/tracker.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#include "pkg/base/base.h"
+#include "pkg/stream/spdy_dictionary.h"
+#include "pkg/test/test.h"
+
+/* What spdystream sends, recorded: client SYN_STREAMs of error (1) and stdout (3), and the server's frames. */
+#define SYN_ERROR                                                                                                      \
+	"\x80\x03\x00\x01\x00\x00\x00\x28\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x78\xf9\xe3\xc6\xa7\xc2\x02\xa6\x23" \
+	"\x46\x70\x3a\x2b\x29\x4a\x4d\xcc\x85\x16\x25\xac\xa9\xa0\x80\x06\x00\x00\x00\xff\xff"
+#define SYN_STDOUT                                                                                                     \
+	"\x80\x03\x00\x01\x00\x00\x00\x19\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\xc2\x2a\x05\x4c\xcc\x29\xf9\xa5\x25" \
+	"\x00\x00\x00\x00\xff\xff"
+#define REPLY_1                                                                                                        \
+	"\x80\x03\x00\x02\x00\x00\x00\x14\x00\x00\x00\x01\x78\xf9\xe3\xc6\xa7\xc2\x02\xa6\x23\x06\x00\x00\x00\x00\xff" \
+	"\xff"
+#define OUT_ABC                            \
+	"\x00\x00\x00\x03\x00\x00\x00\x03" \
+	"abc"
+#define OUT_FIN "\x00\x00\x00\x03\x01\x00\x00\x00"
+#define STATUS                             \
+	"\x00\x00\x00\x01\x00\x00\x00\x14" \
+	"{\"status\":\"Success\"}"
+#define RST_ERROR "\x80\x03\x00\x03\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x05"
+#define PING "\x80\x03\x00\x06\x00\x00\x00\x04\x00\x00\x00\x01"
+#define GOAWAY "\x80\x03\x00\x07\x00\x00\x00\x08\x00\x00\x00\x03\x00\x00\x00\x00"
+
+#define WS_HELLO "\x82\x01\x01"
+#define WS_OUT         \
+	"\x82\x04\x01" \
+	"abc"
+#define WS_STATUS "\x82\x15\x03{\"status\":\"Success\"}"
+#define WS_CLOSE_FRAME "\x88\x02\x03\xe8"
+
+static struct tracker *make(const char *upgrade, const char *protocol, bool is_command)
+{
+	struct http_head answer;
+	char *text = xasprintf("HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nX-Stream-Protocol-Version: %s\r\n"
+			       "Sec-WebSocket-Protocol: %s\r\n\r\n",
+			       upgrade, protocol, protocol);
+	struct tracker *tracker;
+	size_t taken;
+
+	http_head_init(&answer, true);
+	CHECK_INT("head", http_head_feed(&answer, text, strlen(text), &taken), ==, 0);
+	tracker = tracker_new(&answer, is_command);
+	http_head_done(&answer);
+	free(text);
+	return tracker;
+}
+
+/* Passes what may pass, whole or byte by byte as it comes in; what would reach the client is appended to `out`. */
+static void pass(struct tracker *tracker, const char *bytes, size_t size, bool by_byte, struct buf *out)
+{
+	_cleanup_buf_ struct buf pending = BUF_INIT(1 << 20);
+
+	for (size_t at = 0; at < size;) {
+		size_t part = by_byte ? 1 : size, n;
+
+		buf_append(&pending, bytes + at, part);
+		at += part;
+		n = tracker_from_server(tracker, pending.bytes, pending.size);
+		CHECK("no more than there is", n <= pending.size);
+		buf_append(out, pending.bytes, n);
+		buf_consume(&pending, n);
+	}
+}
+
+TEST(the_dictionary_is_the_one_of_the_draft)
+{
+	CHECK_INT("adler", adler32(adler32(0, NULL, 0), spdy_dictionary(), SPDY_DICTIONARY_BYTES), ==, 0xe3c6a7c2);
+}
+
+#define BYTES(literal) literal, sizeof(literal) - 1
+
+TEST(sessions_and_what_a_break_adds)
+{
+	static const struct {
+		const char *rule, *upgrade, *protocol;
+		const char *server;
+		size_t size, passes; /* of it */
+		bool needs_status, ends_silently;
+		const char *added; /* the break's bytes hold this; NULL: nothing is added */
+	} rows[] = {
+		{ "status whole", "SPDY/3.1", "v4.channel.k8s.io", BYTES(REPLY_1 OUT_ABC STATUS), 28 + 11 + 28, false,
+		  false, NULL },
+		{ "nothing yet", "SPDY/3.1", "v4.channel.k8s.io", BYTES(REPLY_1), 28, true, false,
+		  "\"status\":\"Failure\"" },
+		{ "output only", "SPDY/3.1", "v4.channel.k8s.io", BYTES(REPLY_1 OUT_ABC OUT_FIN PING), 28 + 11 + 8 + 12,
+		  true, false, "\"status\":\"Failure\"" },
+		{ "status cut", "SPDY/3.1", "v4.channel.k8s.io", "\x00\x00\x00\x01\x00\x00\x00\x14{\"st", 12, 0, true,
+		  false, "\"status\":\"Failure\"" },
+		{ "reset instead of a status", "SPDY/3.1", "v4.channel.k8s.io", BYTES(OUT_ABC RST_ERROR GOAWAY), 11,
+		  true, true, "\"status\":\"Failure\"" },
+		{ "goodbye instead of a status", "SPDY/3.1", "v4.channel.k8s.io", BYTES(OUT_ABC GOAWAY), 11, true, true,
+		  "\"status\":\"Failure\"" },
+		{ "reset behind the status", "SPDY/3.1", "v4.channel.k8s.io", BYTES(STATUS RST_ERROR GOAWAY),
+		  28 + 16 + 16, false, false, NULL },
+		{ "old protocol ends without words", "SPDY/3.1", "v2.channel.k8s.io", BYTES(OUT_ABC RST_ERROR), 11 + 16,
+		  false, false, NULL },
+		{ "old protocol breaks", "SPDY/3.1", "v2.channel.k8s.io", BYTES(OUT_ABC), 11, true, false, "it broke" },
+		{ "ws status", "websocket", "v4.channel.k8s.io", BYTES(WS_HELLO WS_OUT WS_STATUS), 3 + 6 + 23, false,
+		  false, NULL },
+		{ "ws close without status", "websocket", "v4.channel.k8s.io", BYTES(WS_OUT WS_CLOSE_FRAME), 6, true,
+		  true, "\x03{\"metadata\":{},\"status\":\"Failure\"" },
+		{ "ws greeting on channel 3 is no status", "websocket", "v4.channel.k8s.io", BYTES("\x82\x01\x03"), 3,
+		  true, false, "\"status\":\"Failure\"" },
+		{ "ws frame cut", "websocket", "v4.channel.k8s.io", BYTES("\x82\x7e\x01"), 0, true, false,
+		  "\"status\":\"Failure\"" },
+		{ "ws base64", "websocket", "v4.base64.channel.k8s.io",
+		  BYTES("\x81\x02"
+			"1Y"),
+		  4, true, false, "3eyJtZXRhZGF0YSI6e30sInN0YXR1cyI6IkZhaWx1cmUi" },
+		{ "ws base64 status", "websocket", "v4.base64.channel.k8s.io",
+		  BYTES("\x81\x05"
+			"3YWJj"),
+		  7, false, false, NULL },
+		{ "ws old protocol closes", "websocket", "channel.k8s.io", BYTES(WS_OUT WS_CLOSE_FRAME), 10, false,
+		  false, NULL },
+		{ "ws open message is closed first", "websocket", "v4.channel.k8s.io",
+		  BYTES("\x02\x02\x01"
+			"a"),
+		  4, true, false, "\x80" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (int by_byte = 0; by_byte < 2; by_byte++) {
+			struct tracker *tracker = make(rows[i].upgrade, rows[i].protocol, true);
+			_cleanup_buf_ struct buf out = BUF_INIT(1 << 20), added = BUF_INIT(1 << 20);
+			static const char opening[] = SYN_ERROR SYN_STDOUT;
+
+			for (size_t at = 0; at < sizeof opening - 1; at += by_byte ? 1 : sizeof opening - 1)
+				tracker_from_client(tracker, opening + at, by_byte ? 1 : sizeof opening - 1);
+			pass(tracker, rows[i].server, rows[i].size, by_byte, &out);
+			CHECK_MEM(rows[i].rule, out.bytes, out.size, rows[i].server, rows[i].passes);
+			CHECK_INT(rows[i].rule, tracker_needs_status(tracker), ==, rows[i].needs_status);
+			CHECK_INT(rows[i].rule, tracker_ends_without_status(tracker), ==, rows[i].ends_silently);
+			CHECK(rows[i].rule, tracker_break(tracker, "it broke", &added));
+			if (rows[i].added)
+				CHECK(rows[i].rule,
+				      memmem(added.bytes, added.size, rows[i].added, strlen(rows[i].added)) != NULL);
+			else
+				CHECK_INT(rows[i].rule, added.size, ==, 0);
+			CHECK(rows[i].rule, !tracker_needs_status(tracker));
+			tracker_free(tracker);
+		}
+}
+
+TEST(the_frames_that_end_a_spdy_session)
+{
+	struct tracker *tracker = make("SPDY/3.1", "v4.channel.k8s.io", true);
+	_cleanup_buf_ struct buf added = BUF_INIT(1 << 20), want = BUF_INIT(1 << 20);
+	_cleanup_buf_ struct buf json = BUF_INIT(4096);
+
+	tracker_from_client(tracker, SYN_ERROR SYN_STDOUT, sizeof(SYN_ERROR SYN_STDOUT) - 1);
+	CHECK("break", tracker_break(tracker, "a \"b\"\n", &added));
+	tracker_failure_json(&json, "a \"b\"\n");
+	CHECK_STR("json", buf_text(&json),
+		  "{\"metadata\":{},\"status\":\"Failure\",\"message\":\"a "
+		  "\\\"b\\\"\\u000a\",\"reason\":\"InternalError\","
+		  "\"code\":500}");
+	buf_append(&want, "\x00\x00\x00\x01\x01\x00\x00", 7);
+	buf_putc(&want, (char)json.size);
+	buf_append(&want, json.bytes, json.size);
+	buf_append(&want, OUT_FIN, 8);
+	CHECK_MEM("frames", added.bytes, added.size, want.bytes, want.size);
+	tracker_free(tracker);
+}
+
+TEST(a_long_frame_streams_and_is_filled)
+{
+	struct tracker *tracker = make("SPDY/3.1", "v4.channel.k8s.io", true);
+	char *frame = xcalloc(1, 100008);
+	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20), added = BUF_INIT(1 << 20);
+
+	memcpy(frame, "\x00\x00\x00\x03\x00\x01\x86\xa0", 8);
+	tracker_from_client(tracker, SYN_ERROR SYN_STDOUT, sizeof(SYN_ERROR SYN_STDOUT) - 1);
+	pass(tracker, frame, 70000, false, &out);
+	CHECK_INT("streams", out.size, ==, 70000);
+	CHECK("break", tracker_break(tracker, "x", &added));
+	CHECK("filled, then the error stream",
+	      added.size > 30008 && memcmp(added.bytes + 30008, "\x00\x00\x00\x01\x01", 5) == 0);
+	free(frame);
+	tracker_free(tracker);
+}
+
+TEST(sessions_where_nothing_is_made_up)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20), added = BUF_INIT(1 << 20);
+	struct tracker *forward = make("SPDY/3.1", "portforward.k8s.io", false);
+	struct tracker *unopened = make("SPDY/3.1", "v4.channel.k8s.io", true);
+	struct tracker *blind = make("SPDY/3.1", "v4.channel.k8s.io", true);
+
+	pass(forward, OUT_ABC "\x00", 12, false, &out);
+	CHECK_INT("port-forward passes as it comes", out.size, ==, 12);
+	CHECK("port-forward", tracker_break(forward, "x", &added) && !added.size);
+	CHECK("no stream to tell it on", !tracker_break(unopened, "x", &added) && !added.size);
+	tracker_from_client(blind, "\x80\x03\x00\x01\x00\x00\x00\x0cgarbagegarba", 20);
+	tracker_from_client(blind, SYN_ERROR, sizeof SYN_ERROR - 1);
+	CHECK("frames without sense", !tracker_break(blind, "x", &added) && !added.size);
+	tracker_free(forward);
+	tracker_free(unopened);
+	tracker_free(blind);
+}
