@@ -56,15 +56,17 @@ static void read_hugepage_sizes(struct arena *arena, struct request_node *node)
 	struct texts list = { 0 };
 
 	for (struct dirent *entry; folder && (entry = readdir(folder));) {
-		const char *units[] = { "KB", "MB", "GB" };
-		uint64_t size = 0;
+		static const char *const units[] = { "KB", "MB", "GB" };
+		const char *number = str_has_prefix(entry->d_name, "hugepages-") ? entry->d_name + 10 : "";
+		_cleanup_free_ char *digits = xstrndup(number, strcspn(number, "k"));
+		int64_t size;
 		size_t unit = 0;
 
-		if (sscanf(entry->d_name, "hugepages-%" SCNu64 "kB", &size) != 1 || size == 0)
+		if (str_to_i64(digits, 1, INT64_MAX, &size) < 0)
 			continue;
 		for (; size % 1024 == 0 && unit + 1 < ARRAY_LEN(units); size /= 1024)
 			unit++;
-		PB_APPEND(arena, &list, texts, arena_printf(arena, "%" PRIu64 "%s", size, units[unit]));
+		PB_APPEND(arena, &list, texts, arena_printf(arena, "%" PRId64 "%s", size, units[unit]));
 	}
 	if (folder)
 		closedir(folder);
