@@ -4,19 +4,38 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "kubelet/api/api.h"
+#include "kubelet/cert/cert.h"
+#include "kubelet/cm/cm.h"
+#include "kubelet/gate/gate.h"
 #include "kubelet/node/node.h"
+#include "kubelet/object/object.h"
+#include "kubelet/pleg/pleg.h"
+#include "kubelet/pod/world.h"
+#include "kubelet/runtime/runtime.h"
+#include "kubelet/source/source.h"
+#include "kubelet/volume/volume.h"
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
+#include "pkg/codec/quantity.h"
 #include "pkg/cri/cri.h"
 #include "pkg/kube/event.h"
 #include "pkg/kube/kube.h"
 
+enum {
+	CRASH_LOOP_INITIAL_MS = 10000, /* upstream's fixed numbers */
+	CRASH_LOOP_LIMIT_MS = 300000,
+	US_PER_MS = 1000,
+};
+
+#define CONTAINER_LOGS "/var/log/containers" /* where log collectors look, fixed upstream too */
+
 struct kubelet {
-	struct loop *loop;
-	const struct config *config;
-	struct arena *arena;
-	const char *name;
+	struct kubelet_options options;
+	const Config__KubeletConfiguration *config;
+	struct arena *arena; /* texts that live as long as the process */
+	const char *node_name;
 	const char **ips;
 	size_t n_ips;
 
@@ -24,79 +43,488 @@ struct kubelet {
 	struct kube_events *events;
 	struct cri *cri;
 	struct node *node;
+	struct cm *cm;
+	struct objects *objects;
+	struct volumes *volumes;
+	struct runtime *runtime;
+	struct pleg *pleg;
+	struct world *world;
+	struct source *source;
+	struct certs *certs;
+	struct api *api;
+	struct gate *gate;
+
+	bool node_seen, pleg_synced;
 };
+
+/* ---- sizes of the node ---- */
+
+#define VALUE_OF(list, n, name)                                                   \
+	({                                                                        \
+		const char *_text = NULL;                                         \
+		for (size_t _i = 0; _i < (n); _i++)                               \
+			if (str_eq((list)[_i]->key, (name)) && (list)[_i]->value) \
+				_text = (list)[_i]->value->string;                \
+		_text;                                                            \
+	})
+
+static const char *capacity(const struct kubelet *kubelet, const char *name)
+{
+	const Core__NodeStatus *status = node_status(kubelet->node);
+
+	return __extension__ VALUE_OF(status->capacity, status->n_capacity, name);
+}
+
+static const char *allocatable(const struct kubelet *kubelet, const char *name)
+{
+	const Core__NodeStatus *status = node_status(kubelet->node);
+
+	return __extension__ VALUE_OF(status->allocatable, status->n_allocatable, name);
+}
+
+static bool enforces_pods(const Config__KubeletConfiguration *config)
+{
+	for (size_t i = 0; i < config->n_enforcenodeallocatable; i++)
+		if (str_eq(config->enforcenodeallocatable[i], "pods"))
+			return true;
+	return false;
+}
+
+static int64_t reserved_of(const Config__KubeletConfiguration *config, const char *name, int64_t (*value)(const char *))
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < config->n_kubereserved; i++)
+		if (str_eq(config->kubereserved[i]->key, name))
+			sum += value(config->kubereserved[i]->value);
+	for (size_t i = 0; i < config->n_systemreserved; i++)
+		if (str_eq(config->systemreserved[i]->key, name))
+			sum += value(config->systemreserved[i]->value);
+	return sum;
+}
+
+/* ---- what managers tell each other ---- */
+
+static void pod_changed(void *owner, const char *uid)
+{
+	struct kubelet *kubelet = owner;
+
+	pods_poke(world_pods(kubelet->world), uid);
+}
+
+static void objects_changed(void *owner, const char *uid)
+{
+	struct kubelet *kubelet = owner;
+
+	pods_refresh(world_pods(kubelet->world), uid);
+}
+
+static void set_pod(void *owner, Core__Pod *pod, struct arena *arena)
+{
+	struct kubelet *kubelet = owner;
+
+	pods_set(world_pods(kubelet->world), pod, arena);
+}
+
+static void pod_gone(void *owner, const char *uid)
+{
+	struct kubelet *kubelet = owner;
+
+	pods_gone(world_pods(kubelet->world), uid);
+}
+
+static void sources_ready(void *owner)
+{
+	struct kubelet *kubelet = owner;
+
+	log_info("All sources of pods have been read", NULL);
+	world_sources_ready(kubelet->world);
+}
+
+static void start_source(struct kubelet *kubelet)
+{
+	struct source_options options = {
+		.kube = kubelet->kube,
+		.node_name = kubelet->node_name,
+		.set = set_pod,
+		.gone = pod_gone,
+		.ready = sources_ready,
+		.owner = kubelet,
+	};
+
+	if (!kubelet->source && kubelet->node_seen && kubelet->pleg_synced)
+		kubelet->source = source_new(&options);
+}
 
 static void node_seen(void *owner, const Core__Node *node)
 {
-	(void)owner;
-	(void)node;
+	struct kubelet *kubelet = owner;
+
+	kubelet->node_seen = true;
+	start_source(kubelet);
 }
 
-static int make_kube(struct kubelet *kubelet, struct err *err)
+static void pleg_synced(void *owner)
+{
+	struct kubelet *kubelet = owner;
+
+	kubelet->pleg_synced = true;
+	start_source(kubelet);
+}
+
+static int node_health(void *owner, struct err *err)
+{
+	struct kubelet *kubelet = owner;
+
+	return kubelet->pleg ? pleg_health(kubelet->pleg, err) : 0;
+}
+
+static const Core__Node *own_node(void *owner)
+{
+	struct kubelet *kubelet = owner;
+
+	return node_get(kubelet->node);
+}
+
+static const Core__Service *const *services(void *owner, size_t *ret_n)
+{
+	struct kubelet *kubelet = owner;
+
+	*ret_n = 0;
+	return kubelet->source ? source_services(kubelet->source, ret_n) : NULL;
+}
+
+/* ---- what the HTTP API asks ---- */
+
+static const Core__Pod *api_find(void *owner, const char *namespace_, const char *name)
+{
+	struct kubelet *kubelet = owner;
+
+	return pods_find(world_pods(kubelet->world), namespace_, name);
+}
+
+static const Core__Pod *api_next(void *owner, size_t *at)
+{
+	struct kubelet *kubelet = owner;
+
+	return pods_next(world_pods(kubelet->world), at);
+}
+
+static const struct runtime_pod *api_observed(void *owner, const char *uid)
+{
+	struct kubelet *kubelet = owner;
+
+	return pleg_get(kubelet->pleg, uid);
+}
+
+static const struct runtime_pod *api_next_observed(void *owner, size_t *at)
+{
+	struct kubelet *kubelet = owner;
+
+	return pleg_next(kubelet->pleg, at);
+}
+
+static int check_syncloop(void *owner, struct err *err)
+{
+	return 0; /* who answers this runs the same loop */
+}
+
+static void set_tls(void *owner, const struct cert_material *material)
+{
+	struct kubelet *kubelet = owner;
+	struct gate_tls tls = {
+		.certificate = material->certificate,
+		.key = material->key,
+		.client_ca = material->client_ca,
+		.min_version = str_empty(kubelet->config->tlsminversion) ? NULL : kubelet->config->tlsminversion,
+		.cipher_suites = (const char *const *)kubelet->config->tlsciphersuites,
+		.n_cipher_suites = kubelet->config->n_tlsciphersuites,
+	};
+
+	gate_set_tls(kubelet->gate, &tls);
+}
+
+/* ---- making them, each after what it needs ---- */
+
+static int new_kube(struct kubelet *kubelet, struct err *err)
 {
 	struct kubeconfig *config;
 	struct utsname machine;
-	int code = kubeconfig_load(kubelet->config->kubeconfig, &config, err);
+	int r = kubeconfig_load(kubelet->options.config->kubeconfig, &config, err);
 
-	if (code < 0)
+	if (r < 0)
 		return err_wrap(err, "failed to run Kubelet: invalid kubeconfig");
 	uname(&machine);
-	_cleanup_free_ char *agent = xasprintf("kubelet/%s (linux/%s) cubelet", CONFIG_KUBERNETES_VERSION,
-					       str_eq(machine.machine, "x86_64") ? "amd64" : machine.machine);
-	kubelet->kube = kube_new(kubelet->loop, config, agent);
+	kubelet->kube =
+		kube_new(kubelet->options.loop, config,
+			 arena_printf(kubelet->arena, "kubelet/" CONFIG_KUBERNETES_VERSION " (linux/%s) cubelet",
+				      str_eq(machine.machine, "x86_64") ? "amd64" : machine.machine));
 	kubeconfig_free(config);
-	kubelet->events =
-		kube_events_new(kubelet->kube, "kubelet", kubelet->name, kubelet->config->kubelet->eventrecordqps,
-				kubelet->config->kubelet->eventburst);
+	kubelet->events = kube_events_new(kubelet->kube, "kubelet", kubelet->node_name, kubelet->config->eventrecordqps,
+					  kubelet->config->eventburst);
 	return 0;
 }
 
-static int make_node(struct kubelet *kubelet, struct err *err)
+static int new_clients(struct kubelet *kubelet, struct err *err)
 {
-	const struct config *config = kubelet->config;
+	const struct config *config = kubelet->options.config;
+	int r = node_name(config->hostname_override, kubelet->arena, &kubelet->node_name, err);
+
+	if (r >= 0)
+		r = node_addresses(config->node_ip, kubelet->arena, &kubelet->ips, &kubelet->n_ips, err);
+	if (r >= 0)
+		r = new_kube(kubelet, err);
+	if (r >= 0)
+		r = cri_new(kubelet->options.loop, kubelet->config->containerruntimeendpoint,
+			    config_ms(kubelet->config->runtimerequesttimeout), &kubelet->cri, err);
+	return r;
+}
+
+static int new_node(struct kubelet *kubelet, struct err *err)
+{
+	const struct config *config = kubelet->options.config;
 	struct node_options options = {
-		.loop = kubelet->loop,
+		.loop = kubelet->options.loop,
 		.kube = kubelet->kube,
 		.cri = kubelet->cri,
 		.events = kubelet->events,
-		.config = config->kubelet,
-		.name = kubelet->name,
+		.config = kubelet->config,
+		.name = kubelet->node_name,
 		.ips = kubelet->ips,
 		.n_ips = kubelet->n_ips,
 		.root_dir = config->root_dir,
 		.labels = config->node_labels,
 		.external_cloud = str_eq(config->cloud_provider, "external"),
 		.seen = node_seen,
+		.health = node_health,
 		.owner = kubelet,
 	};
 
 	return node_new(&options, &kubelet->node, err);
 }
 
-int kubelet_new(struct loop *loop, const struct config *config, struct kubelet **ret_kubelet, struct err *err)
+static int new_cm(struct kubelet *kubelet, struct err *err)
+{
+	const Config__KubeletConfiguration *config = kubelet->config;
+	struct cm_options options = {
+		.loop = kubelet->options.loop,
+		.cgroup_root = config->cgrouproot,
+		.enforce_pods = enforces_pods(config),
+		.capacity_milli_cpu = quantity_text_milli(capacity(kubelet, "cpu")),
+		.capacity_memory_bytes = quantity_text_value(capacity(kubelet, "memory")),
+		.reserved_milli_cpu = reserved_of(config, "cpu", quantity_text_milli),
+		.reserved_memory_bytes = reserved_of(config, "memory", quantity_text_value),
+		.reserved_pids = reserved_of(config, "pid", quantity_text_value),
+		.pod_pids_limit = config->podpidslimit,
+		.cpu_cfs_quota = config->cpucfsquota,
+		.cpu_cfs_quota_period_us = config_ms(config->cpucfsquotaperiod) * US_PER_MS,
+	};
+	int r = cm_new(&options, &kubelet->cm, err);
+
+	return r < 0 ? r : cm_setup_node(kubelet->cm, err);
+}
+
+static void new_volumes(struct kubelet *kubelet)
+{
+	struct volumes_options options = {
+		.loop = kubelet->options.loop,
+		.kube = kubelet->kube,
+		.event = world_volume_event,
+		.event_owner = kubelet->world,
+		.root_dir = kubelet->options.config->root_dir,
+		.helper_program = "/proc/self/exe",
+		.allocatable_milli_cpu = quantity_text_milli(allocatable(kubelet, "cpu")),
+		.allocatable_memory_bytes = quantity_text_value(allocatable(kubelet, "memory")),
+		.allocatable_storage_bytes = quantity_text_value(allocatable(kubelet, "ephemeral-storage")),
+	};
+
+	options.objects = kubelet->objects;
+	kubelet->volumes = volumes_new(&options);
+}
+
+static void new_runtime(struct kubelet *kubelet)
+{
+	const Config__KubeletConfiguration *config = kubelet->config;
+	struct runtime_options options = {
+		.loop = kubelet->options.loop,
+		.cri = kubelet->cri,
+		.objects = kubelet->objects,
+		.event = world_runtime_event,
+		.event_owner = kubelet->world,
+		.pod_logs_dir = config->podlogsdir,
+		.container_logs_dir = CONTAINER_LOGS,
+		.seccomp_dir = arena_printf(kubelet->arena, "%s/seccomp", kubelet->options.config->root_dir),
+		.cluster_dns = (const char *const *)config->clusterdns,
+		.n_cluster_dns = config->n_clusterdns,
+		.cluster_domain = str_or(config->clusterdomain, ""),
+		.resolv_conf = str_or(config->resolvconf, ""),
+		.node_ip = kubelet->ips[0],
+		.cgroup_v2 = cm_is_v2(kubelet->cm),
+		.seccomp_default = config->seccompdefault,
+		.cpu_cfs_quota = config->cpucfsquota,
+		.cpu_cfs_quota_period_us = config_ms(config->cpucfsquotaperiod) * US_PER_MS,
+		.single_process_oom_kill = config->singleprocessoomkill || !cm_is_v2(kubelet->cm),
+		.tiered_memory_reservation = str_eq(config->memoryreservationpolicy, "TieredReservation"),
+		.memory_throttling_factor = config->has_memorythrottlingfactor ? config->memorythrottlingfactor : 0,
+		.memory_capacity_bytes = quantity_text_value(capacity(kubelet, "memory")),
+		.allocatable_milli_cpu = quantity_text_milli(allocatable(kubelet, "cpu")),
+		.allocatable_memory_bytes = quantity_text_value(allocatable(kubelet, "memory")),
+		.allocatable_storage_bytes = quantity_text_value(allocatable(kubelet, "ephemeral-storage")),
+		.serialize_image_pulls = config->serializeimagepulls,
+		.max_parallel_image_pulls = config->maxparallelimagepulls,
+		.registry_pull_qps = config->registrypullqps,
+		.registry_burst = config->registryburst,
+	};
+
+	kubelet->runtime = runtime_new(&options);
+}
+
+static struct crash_loop_policy crash_loop(const Config__KubeletConfiguration *config)
+{
+	int64_t limit_ms =
+		config->crashloopbackoff ? config_ms(config->crashloopbackoff->maxcontainerrestartperiod) : 0;
+
+	if (limit_ms <= 0)
+		limit_ms = CRASH_LOOP_LIMIT_MS;
+	return (struct crash_loop_policy){ MIN(CRASH_LOOP_INITIAL_MS, limit_ms), limit_ms };
+}
+
+static void new_pods(struct kubelet *kubelet)
+{
+	struct pleg_options pleg = {
+		.loop = kubelet->options.loop,
+		.cri = kubelet->cri,
+		.changed = pod_changed,
+		.synced = pleg_synced,
+		.owner = kubelet,
+	};
+	struct world_options world = {
+		.loop = kubelet->options.loop,
+		.kube = kubelet->kube,
+		.events = kubelet->events,
+		.cm = kubelet->cm,
+		.crash_loop = crash_loop(kubelet->config),
+		.host_ips = kubelet->ips,
+		.n_host_ips = kubelet->n_ips,
+		.node = own_node,
+		.services = services,
+		.owner = kubelet,
+	};
+
+	kubelet->objects = objects_new(kubelet->options.loop, kubelet->kube);
+	objects_on_change(kubelet->objects, objects_changed, kubelet);
+	kubelet->pleg = pleg_new(&pleg);
+	world.objects = kubelet->objects;
+	world.pleg = kubelet->pleg;
+	kubelet->world = world_new(&world);
+	new_volumes(kubelet);
+	new_runtime(kubelet);
+	world_set_managers(kubelet->world, kubelet->volumes, kubelet->runtime);
+}
+
+static int new_server(struct kubelet *kubelet, struct err *err)
+{
+	const Config__KubeletConfiguration *config = kubelet->config;
+	struct cert_options cert = {
+		.loop = kubelet->options.loop,
+		.config = config,
+		.cert_dir = kubelet->options.config->cert_dir,
+		.host = kubelet->node_name,
+		.changed = set_tls,
+		.owner = kubelet,
+	};
+	struct api_options api = {
+		.loop = kubelet->options.loop,
+		.cri = kubelet->cri,
+		.kube = kubelet->kube,
+		.node_name = kubelet->node_name,
+		.config = config,
+		.pods = { api_find, api_next, api_observed, api_next_observed, kubelet },
+		.checks = { { "syncloop", check_syncloop, kubelet } },
+		.n_checks = 1,
+	};
+	struct gate_options gate = {
+		.listen = { [GATE_API] = { config->address, config->port },
+			    [GATE_HEALTHZ] = { config->healthzbindaddress, config->healthzport },
+			    [GATE_READ_ONLY] = { config->address, config->readonlyport } },
+		.sandbox_off = kubelet->options.config->gate_sandbox_off,
+		.log_json = config->logging && str_eq(config->logging->format, "json"),
+		.callbacks = { api_request, api_gone },
+	};
+	int r = certs_new(&cert, &kubelet->certs, err);
+
+	if (r < 0)
+		return r;
+	r = api_new(&api, &kubelet->api, err);
+	if (r < 0)
+		return r;
+	gate.owner = kubelet->api;
+	r = gate_new(kubelet->options.loop, &gate, &kubelet->gate, err);
+	if (r < 0)
+		return r;
+	api_set_gate(kubelet->api, kubelet->gate);
+	set_tls(kubelet, certs_material(kubelet->certs));
+	certs_start(kubelet->certs);
+	return 0;
+}
+
+int kubelet_new(const struct kubelet_options *options, struct kubelet **ret_kubelet, struct err *err)
 {
 	struct kubelet *kubelet = xcalloc(1, sizeof *kubelet);
-	int code;
+	int r;
 
-	kubelet->loop = loop;
-	kubelet->config = config;
+	kubelet->options = *options;
+	kubelet->config = options->config->kubelet;
 	kubelet->arena = arena_new();
-	if ((code = node_name(config->hostname_override, kubelet->arena, &kubelet->name, err)) < 0 ||
-	    (code = node_addresses(config->node_ip, kubelet->arena, &kubelet->ips, &kubelet->n_ips, err)) < 0 ||
-	    (code = dir_make_all(config->root_dir, 0750, err)) < 0 || (code = make_kube(kubelet, err)) < 0 ||
-	    (code = cri_new(loop, config->kubelet->containerruntimeendpoint,
-			    config_ms(config->kubelet->runtimerequesttimeout), &kubelet->cri, err)) < 0 ||
-	    (code = make_node(kubelet, err)) < 0)
-		return code;
+	r = dir_make_all(options->config->root_dir, 0750, err);
+	if (r >= 0)
+		r = new_clients(kubelet, err);
+	if (r >= 0)
+		r = new_node(kubelet, err);
+	if (r >= 0)
+		r = new_cm(kubelet, err);
+	if (r >= 0) {
+		new_pods(kubelet);
+		r = new_server(kubelet, err);
+	}
+	if (r < 0)
+		return r; /* the process ends with this error: nothing is taken apart for it */
 	*ret_kubelet = kubelet;
 	return 0;
 }
 
+static void runtime_answered(void *owner, const void *result, const struct err *err)
+{
+	struct kubelet *kubelet = owner;
+	const Cri__VersionResponse *version = result;
+	Core__ObjectReference about;
+	struct err why;
+
+	if (err) {
+		why = *err;
+		err_wrap(&why, "validate CRI v1 runtime API for endpoint \"%s\"",
+			 kubelet->config->containerruntimeendpoint);
+		kubelet->options.failed(kubelet->options.owner, &why);
+		return;
+	}
+	log_info("Container runtime initialized", "containerRuntime", version->runtime_name, "version",
+		 version->runtime_version, "apiVersion", version->runtime_api_version, NULL);
+	kube_reference_node(kubelet->node_name, kubelet->node_name, &about);
+	kube_event(kubelet->events, &about, "Normal", "Starting", "Starting kubelet.");
+	pleg_start(kubelet->pleg);
+	node_start(kubelet->node);
+	kubelet->options.started(kubelet->options.owner);
+}
+
 void kubelet_start(struct kubelet *kubelet)
 {
-	Core__ObjectReference about;
+	Cri__VersionRequest request = CRI__VERSION_REQUEST__INIT;
 
-	kube_reference_node(kubelet->name, (char *)(uintptr_t)kubelet->name, &about);
-	kube_event(kubelet->events, &about, "Normal", "Starting", "Starting kubelet.");
-	node_start(kubelet->node);
+	cri_call(kubelet->cri, CRI_VERSION, &request.base, 0, runtime_answered, kubelet);
+}
+
+void kubelet_stop(struct kubelet *kubelet)
+{
+	gate_free(kubelet->gate);
+	kubelet->gate = NULL;
 }

@@ -211,7 +211,7 @@ static void compute_status(struct worker *worker)
 		if (worker->status)
 			status->starttime->seconds = worker->status->starttime->seconds;
 	} else {
-		status = status_compute(&input, arena);
+		status = status_make(&input, arena);
 		if (input.stopped && worker->unmounted && worker->cgroup_destroyed)
 			status_finish(pod, status, now_s, arena);
 	}

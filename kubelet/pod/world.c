@@ -25,6 +25,8 @@ enum {
 
 struct world {
 	struct world_options options;
+	struct volumes *volumes;
+	struct runtime *runtime;
 	const char **host_ips;
 	struct pods *pods;
 	struct loop_timer wake, housekeeping;
@@ -263,14 +265,14 @@ static int prepare(struct action *action, struct err *err)
 		say(action->world, action->pod, NULL, "Warning", "FailedCreatePodContainer", err->text);
 		return r;
 	}
-	return volumes_make_pod_dir(action->world->options.volumes, action->uid, path, err);
+	return volumes_make_pod_dir(action->world->volumes, action->uid, path, err);
 }
 
 static int volume_path(void *owner, const Core__Pod *pod, const char *volume, char path[PATH_MAX], struct err *err)
 {
 	struct world *world = owner;
 
-	return volume_host_path(world->options.volumes, pod, volume, path, err);
+	return volume_host_path(world->volumes, pod, volume, path, err);
 }
 
 /* Services whose variables a pod may get: those of its namespace, and the API server's. */
@@ -301,7 +303,7 @@ static int make_context(struct action *action, struct err *err)
 	if (r < 0)
 		return r;
 	action->context.cgroup_parent = arena_strdup(action->arena, path);
-	r = volumes_make_pod_dir(world->options.volumes, action->uid, path, err);
+	r = volumes_make_pod_dir(world->volumes, action->uid, path, err);
 	if (r < 0)
 		return r;
 	action->context.pod_dir = arena_strdup(action->arena, path);
@@ -316,7 +318,7 @@ static int make_context(struct action *action, struct err *err)
 
 static void begin_with_context(struct action *action, const struct pods_act *act)
 {
-	struct runtime *runtime = action->world->options.runtime;
+	struct runtime *runtime = action->world->runtime;
 	const struct plan_step *step = act->step;
 	struct err err;
 	int r = make_context(action, &err);
@@ -343,20 +345,20 @@ static char *kill_message(struct action *action, const struct plan_step *step)
 
 static void begin(struct action *action, const struct pods_act *act)
 {
-	const struct world_options *managers = &action->world->options;
+	const struct world *world = action->world;
 	const struct plan_step *step = act->step;
 	int64_t grace_s = act->pod ? runtime_grace_s(act->pod) : ORPHAN_GRACE_S;
 	struct err err;
 
 	switch (step->kind) {
 	case PLAN_READ:
-		action->running = pleg_refresh(managers->pleg, action->uid, action_read, action);
+		action->running = pleg_refresh(world->options.pleg, action->uid, action_read, action);
 		return;
 	case PLAN_PREPARE:
 		end_now(action, prepare(action, &err), &err);
 		return;
 	case PLAN_MOUNT:
-		action->running = volumes_setup_pod(managers->volumes, act->pod, volumes_done, action);
+		action->running = volumes_setup_pod(world->volumes, act->pod, volumes_done, action);
 		return;
 	case PLAN_RUN_SANDBOX:
 	case PLAN_START_CONTAINER:
@@ -364,28 +366,28 @@ static void begin(struct action *action, const struct pods_act *act)
 		return;
 	case PLAN_KILL_POD:
 		action->running =
-			runtime_kill_pod(managers->runtime, act->pod, act->observed, grace_s, runtime_done, action);
+			runtime_kill_pod(world->runtime, act->pod, act->observed, grace_s, runtime_done, action);
 		return;
 	case PLAN_KILL_CONTAINER:
 		action->running =
-			runtime_kill_container(managers->runtime, act->pod, step->instance->id, step->instance->name,
+			runtime_kill_container(world->runtime, act->pod, step->instance->id, step->instance->name,
 					       kill_message(action, step), grace_s, runtime_done, action);
 		return;
 	case PLAN_REMOVE_CONTAINER:
-		action->running = runtime_remove_container(managers->runtime, step->instance, act->pod->metadata->name,
+		action->running = runtime_remove_container(world->runtime, step->instance, act->pod->metadata->name,
 							   act->pod->metadata->namespace_, runtime_done, action);
 		return;
 	case PLAN_REMOVE_SANDBOX:
-		action->running = runtime_remove_sandbox(managers->runtime, step->sandbox->id, runtime_done, action);
+		action->running = runtime_remove_sandbox(world->runtime, step->sandbox->id, runtime_done, action);
 		return;
 	case PLAN_UNMOUNT:
-		action->running = volumes_teardown_pod(managers->volumes, action->uid, action_done, action);
+		action->running = volumes_teardown_pod(world->volumes, action->uid, action_done, action);
 		return;
 	case PLAN_DESTROY_CGROUP:
-		action->running = cm_pod_destroy(managers->cm, action->uid, action_done, action);
+		action->running = cm_pod_destroy(world->options.cm, action->uid, action_done, action);
 		return;
 	case PLAN_REMOVE_POD:
-		action->running = runtime_remove_pod(managers->runtime, act->observed, runtime_done, action);
+		action->running = runtime_remove_pod(world->runtime, act->observed, runtime_done, action);
 		return;
 	case PLAN_NOTHING:
 	case PLAN_FORGET:
@@ -465,7 +467,7 @@ static void look_for_orphans(void *owner)
 
 	while ((pod = pleg_next(world->options.pleg, &at)))
 		pods_found(world->pods, pod->uid);
-	if (volumes_each_pod_dir(world->options.volumes, found, world, &err) < 0)
+	if (volumes_each_pod_dir(world->volumes, found, world, &err) < 0)
 		log_error(&err, "Failed to look for folders of pods", NULL);
 	if (cm_each_pod(world->options.cm, found, world, &err) < 0)
 		log_error(&err, "Failed to look for cgroups of pods", NULL);
@@ -496,6 +498,12 @@ struct world *world_new(const struct world_options *options)
 	loop_timer_init(&world->housekeeping, options->loop, look_for_orphans, world);
 	world->pods = pods_new(&pods);
 	return world;
+}
+
+void world_set_managers(struct world *world, struct volumes *volumes, struct runtime *runtime)
+{
+	world->volumes = volumes;
+	world->runtime = runtime;
 }
 
 struct pods *world_pods(struct world *world)

@@ -24,8 +24,6 @@ struct world_options {
 	struct kube_events *events;
 	struct cm *cm;
 	struct objects *objects;
-	struct volumes *volumes;
-	struct runtime *runtime;
 	struct pleg *pleg;
 
 	struct crash_loop_policy crash_loop;
@@ -40,6 +38,9 @@ struct world_options {
 struct world *world_new(const struct world_options *options);
 void world_free(struct world *world); /* its pods must have stopped */
 struct pods *world_pods(struct world *world);
+
+/* They report events through the world, so they are made after it; before it is run. */
+void world_set_managers(struct world *world, struct volumes *volumes, struct runtime *runtime);
 
 /* For runtime and volumes, which report through these; `owner` is the world. */
 void world_runtime_event(void *owner, const Core__Pod *pod, const Core__Container *container, const char *type,

@@ -52,7 +52,7 @@ int payload_put(struct payload *payload, const char *path, const void *bytes, si
 		struct err *err)
 {
 	struct payload_file **place = &payload->first;
-	char *clean;
+	char *clean = NULL;
 
 	if (clean_path(str_or(path, ""), payload->arena, &clean, err) < 0)
 		return err->code;

@@ -109,7 +109,7 @@ static void set_resources(const Core__Pod *pod, Core__PodStatus *status, struct 
 									   core__resource_requirements__descriptor);
 }
 
-Core__PodStatus *status_compute(const struct status_input *input, struct arena *arena)
+Core__PodStatus *status_make(const struct status_input *input, struct arena *arena)
 {
 	Core__PodStatus *status = PB_NEW(arena, Core__PodStatus, core__pod_status__descriptor);
 	const Core__Pod *pod = input->pod;

@@ -36,7 +36,7 @@ struct status_input {
 	int64_t now_s;           /* wall clock */
 };
 
-Core__PodStatus *status_compute(const struct status_input *input, struct arena *arena);
+Core__PodStatus *status_make(const struct status_input *input, struct arena *arena);
 
 /* Of a pod that never got in; `message` without "Pod was rejected: ". */
 Core__PodStatus *status_reject(const Core__Pod *pod, const char *reason, const char *message, int64_t now_s,

@@ -266,7 +266,7 @@ TEST(container_states)
 		for (size_t n = 0; n < rows[i].n_states; n++)
 			containers[n] = instance(n ? "id1" : "id0", "a", rows[i].states[n],
 						 (int32_t)(rows[i].n_states - 1 - n));
-		status = status_compute(&input, arena)->containerstatuses[0];
+		status = status_make(&input, arena)->containerstatuses[0];
 		CHECK_STR(rows[i].rule, status->name, "a");
 		CHECK_STR(rows[i].rule, json_of(&status->state->base), rows[i].state);
 		CHECK_STR(rows[i].rule, status->laststate ? json_of(&status->laststate->base) : "", rows[i].last);
@@ -336,11 +336,11 @@ TEST(running_pod_as_stock)
 	container.has_user = true;
 	container.groups = groups;
 	container.n_groups = 1;
-	status = status_compute(&input, arena);
+	status = status_make(&input, arena);
 	CHECK_STR("golden", json_of(&status->base), golden);
-	CHECK("a second look changes nothing", status_equal(status, status_compute(&input, arena)));
+	CHECK("a second look changes nothing", status_equal(status, status_make(&input, arena)));
 	container.restart_count = 1;
-	CHECK("a restart does", !status_equal(status, status_compute(&input, arena)));
+	CHECK("a restart does", !status_equal(status, status_make(&input, arena)));
 }
 
 static const Core__PodCondition *condition(const Core__PodStatus *status, const char *type)
@@ -356,7 +356,7 @@ TEST(conditions_of_a_pod_in_the_making)
 	Core__Pod *pod =
 		plain_pod("Always", "{\"conditions\":[{\"type\":\"mine.example.com/x\",\"status\":\"True\"}]}");
 	struct status_input input = { .pod = pod, .before = pod->status, .now_s = NOW_S };
-	Core__PodStatus *status = status_compute(&input, arena);
+	Core__PodStatus *status = status_make(&input, arena);
 
 	CHECK_STR("foreign first", status->conditions[0]->type, "mine.example.com/x");
 	CHECK_STR("phase", status->phase, "Pending");
@@ -374,7 +374,7 @@ TEST(final_phases)
 						  instance("2", "b", RUNTIME_EXITED, 0) };
 	struct runtime_pod observed = { .containers = containers, .n_containers = 2 };
 	struct status_input input = { .pod = pod, .before = pod->status, .observed = &observed, .now_s = NOW_S };
-	Core__PodStatus *status = status_compute(&input, arena);
+	Core__PodStatus *status = status_make(&input, arena);
 
 	CHECK_STR("failed", status->phase, "Failed");
 	CHECK_STR("reason", condition(status, "Ready")->reason, "PodFailed");
@@ -382,20 +382,20 @@ TEST(final_phases)
 	CHECK_STR("held back while it could run", status->phase, "Running");
 
 	pod->status->phase = arena_strdup(arena, "Succeeded");
-	CHECK_STR("the API's final phase stays", status_compute(&input, arena)->phase, "Succeeded");
+	CHECK_STR("the API's final phase stays", status_make(&input, arena)->phase, "Succeeded");
 
 	pod = plain_pod("Always", "{\"phase\":\"Running\"}");
 	input.pod = pod;
 	input.before = pod->status;
 	input.end_reason = "DeadlineExceeded";
 	input.end_message = "too long";
-	status = status_compute(&input, arena);
+	status = status_make(&input, arena);
 	CHECK_STR("deadline", status->phase, "Failed");
 	CHECK_STR("deadline", status->reason, "DeadlineExceeded");
 
 	pod = plain_pod("Always", "{\"phase\":\"Pending\"}");
 	input = (struct status_input){ .pod = pod, .before = pod->status, .stopped = true, .now_s = NOW_S };
-	status = status_compute(&input, arena);
+	status = status_make(&input, arena);
 	status_finish(pod, status, NOW_S, arena);
 	CHECK_STR("a pod that never ran failed", status->phase, "Failed");
 	CHECK_INT("and its containers too", status->containerstatuses[0]->state->terminated->exitcode, ==, 137);
