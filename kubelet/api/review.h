@@ -4,7 +4,7 @@
  * One question to the API server that is answered in the object itself (TokenReview, SubjectAccessReview), asked again
  * when the server or the way to it failed: five times in all, 500 ms × 1.5 apart with some jitter, as stock does.
  */
-#include <protobuf-c/protobuf-c.h>
+#include "pkg/codec/pb.h"
 
 #include "pkg/loop/loop.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/cm/cm.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static void teardown(void)
 
 	cgroup_kill(&layout, root);
 	for (int i = 0; i < 50 && cgroup_remove(&layout, root, &err) < 0; i++)
-		usleep(20000);
+		poll(NULL, 0, 20);
 }
 
 static const char *read_value(const char *group, enum cgroup_controller controller, const char *v1, const char *v2)

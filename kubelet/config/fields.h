@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Fields of a configuration by their path, "authentication.webhook.enabled". Inside kubelet/config only. */
-#include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
+#include "pkg/codec/pb.h"
 
 /*
  * Sets a field from a text as a flag gives it: true, 5, 1m30s, a,b,c (lists), k=v,k=v (maps). Messages on the way are

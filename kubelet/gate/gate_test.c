@@ -16,18 +16,29 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gate.pb-c.h"
+#include "kubelet/gate/channel.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/file.h"
+#include "pkg/base/log.h"
 #include "pkg/test/test.h"
 
 enum { TEST_MS = 20000, LARGE_BYTES = 3 << 20 };
 
-/* Under the gate's name this program is the gate. */
+static void misbehave(int how);
+
+/* Under the gate's name this program is the gate; at odd verbosities, which travel with it, one that is lost. */
 __attribute__((constructor(101))) static void become_the_gate(int argc, char **argv)
 {
-	if (argc > 0 && strcmp(argv[0], "kubelet-gate") == 0)
-		_exit(gate_main(argc, argv));
+	int64_t how;
+
+	if (argc < 1 || strcmp(argv[0], "kubelet-gate") != 0)
+		return;
+	for (int i = 1; i < argc; i++)
+		if (str_has_prefix(argv[i], "--v=9") && str_to_i64(argv[i] + 5, 0, 9, &how) == 0)
+			misbehave((int)how);
+	_exit(gate_main(argc, argv));
 }
 
 /* A literal with its zero bytes. */
@@ -42,7 +53,7 @@ struct fixture {
 	int n_requests, n_gone;
 	uint64_t last_id, stream_id;
 	char path[200];
-	int stream_fd, runtime_fd, runtime_far;
+	int stream_fd, runtime_fd, verdict_fd;
 	bool timed_out;
 	int status;
 	void (*handle)(struct fixture *fixture, const struct gate_request *request);
@@ -119,8 +130,13 @@ static int run(struct fixture *fixture, int (*client)(int port))
 	fixture->port = options.listen[GATE_READ_ONLY].port;
 	CHECK_OK(gate_new(fixture->loop, &options, &fixture->gate, &err), &err);
 	fixture->client = fork();
-	if (fixture->client == 0)
-		_exit(client(fixture->port));
+	if (fixture->client == 0) {
+		char verdict = (char)client(fixture->port);
+
+		if (fixture->verdict_fd)
+			fd_write_all(fixture->verdict_fd, &verdict, 1);
+		_exit(verdict);
+	}
 	loop_timer_init(&fixture->watch, fixture->loop, look_at_client, fixture);
 	loop_timer_init(&fixture->deadline, fixture->loop, too_late, fixture);
 	loop_timer_start(&fixture->watch, 5);
@@ -378,7 +394,7 @@ static int leave_early(int port)
 	say(fd, "GET /follow HTTP/1.1\r\nHost: h\r\n\r\n");
 	NEED(1, read(fd, text, sizeof text) > 0);
 	close(fd);
-	usleep(300 * 1000);
+	poll(NULL, 0, 300);
 	return 0;
 }
 
@@ -542,6 +558,143 @@ TEST(a_killed_gate_is_replaced_without_a_gap)
 
 	CHECK_INT("client", run(&fixture, survive), ==, 0);
 	CHECK_INT("gone", fixture.n_gone, ==, 1);
+}
+
+static void relay_for_ever(struct fixture *fixture, const struct gate_request *request)
+{
+	int fds[2];
+
+	CHECK_INT("pair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	SEND(fds[0], "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		     "Sec-WebSocket-Protocol: v4.channel.k8s.io\r\n\r\n\x82\x01\x01");
+	CHECK_INT("relay", gate_relay(fixture->gate, request->id, fds[1], GATE_COMMAND), ==, 0);
+}
+
+static int outlive_the_kubelet(int port)
+{
+	static char text[4096];
+	int fd = dial(port);
+	ssize_t first;
+	size_t n;
+
+	say(fd, "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+	first = read(fd, text, sizeof text);
+	NEED(1, first > 0 && strstr(text, " 101 "));
+	kill(getppid(), SIGKILL);
+	n = hear(fd, text, sizeof text);
+	NEED(2, memmem(text, n, "\"status\":\"Failure\"", 18));
+	NEED(3, n > 4 && memcmp(text + n - 4, "\x88\x02\x03\xe8", 4) == 0);
+	return 0;
+}
+
+TEST(sessions_of_a_killed_kubelet_end_with_a_failure)
+{
+	char verdict = 'x';
+	int fds[2];
+	pid_t kubelet;
+
+	CHECK_INT("pipe", pipe(fds), ==, 0);
+	kubelet = fork();
+	if (kubelet == 0) {
+		struct fixture fixture = { .handle = relay_for_ever };
+
+		fixture.verdict_fd = fds[1];
+		run(&fixture, outlive_the_kubelet);
+		_exit(1);
+	}
+	close(fds[1]);
+	waitpid(kubelet, NULL, 0);
+	CHECK_INT("verdict", read(fds[0], &verdict, 1), ==, 1);
+	CHECK_INT("client", verdict, ==, 0);
+	close(fds[0]);
+}
+
+/* ---- a gate in foreign hands ---- */
+
+enum { HOSTILE_GARBAGE, HOSTILE_FORGED_HEAD, HOSTILE_TWICE, HOSTILE_ENDLESS, HOSTILE_DESCRIPTOR, HOSTILE_KINDS };
+
+static void send_up(uint64_t id, const char *value, int fd)
+{
+	struct loop *loop = loop_new();
+	struct channel *channel = channel_new(loop, dup(3), &gate__down__descriptor, NULL, NULL, NULL);
+	Gate__Header header = GATE__HEADER__INIT, *headers[] = { &header };
+	Gate__Identity identity = GATE__IDENTITY__INIT;
+	Gate__Request request = GATE__REQUEST__INIT;
+	Gate__Up up = GATE__UP__INIT;
+
+	header.name = (ProtobufCBinaryData){ 1, (uint8_t *)(uintptr_t) "X" };
+	header.value = (ProtobufCBinaryData){ strlen(value), (uint8_t *)(uintptr_t)value };
+	request.id = id;
+	request.listener = GATE_READ_ONLY;
+	request.method = (ProtobufCBinaryData){ 3, (uint8_t *)(uintptr_t) "GET" };
+	request.path = request.target = (ProtobufCBinaryData){ 2, (uint8_t *)(uintptr_t) "/x" };
+	request.headers = headers;
+	request.n_headers = 1;
+	request.identity = &identity;
+	up.request = &request;
+	channel_send(channel, &up.base, fd);
+	channel_free(channel);
+}
+
+static void misbehave(int how)
+{
+	static char more[1000] = "\x01";
+
+	switch (how) {
+	case HOSTILE_GARBAGE:
+		send(3, "\0\xff\xff\xff", 4, 0);
+		break;
+	case HOSTILE_FORGED_HEAD:
+		send_up(1, "a\r\nAuthorization: b", -1);
+		break;
+	case HOSTILE_TWICE:
+		send_up(1, "a", -1);
+		send_up(1, "a", -1);
+		break;
+	case HOSTILE_ENDLESS:
+		for (int i = 0; i < 100000; i++) {
+			struct pollfd wait = { .fd = 3, .events = POLLOUT };
+
+			if (send(3, more, sizeof more, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+				break;
+			poll(&wait, 1, 100);
+		}
+		break;
+	case HOSTILE_DESCRIPTOR:
+		send_up(1, "a", dup(2));
+		break;
+	default:
+		break;
+	}
+	for (;;)
+		pause();
+}
+
+static int wait_a_moment(int port)
+{
+	usleep(1500 * 1000); /* long enough for a second gate, which does the same */
+	return 0;
+}
+
+static void take_note(struct fixture *fixture, const struct gate_request *request)
+{
+}
+
+TEST(a_gate_in_foreign_hands_is_replaced)
+{
+	for (int how = 0; how < HOSTILE_KINDS; how++) {
+		struct fixture fixture = { .handle = take_note };
+		int n = how == HOSTILE_TWICE ? 1 : 0, status, ended = 0;
+
+		log_set_verbosity(90 + how);
+		run(&fixture, wait_a_moment);
+		while (waitpid(-1, &status, WNOHANG) > 0)
+			ended++;
+		CHECK_INT("requests that reached the kubelet, from each of two", fixture.n_requests, >=, n);
+		CHECK_INT("and no more", fixture.n_requests, <=, 2 * n);
+		CHECK_INT("each is gone", fixture.n_gone, ==, fixture.n_requests);
+	}
+	log_set_verbosity(0);
 }
 
 /* ---- rights ---- */

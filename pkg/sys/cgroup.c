@@ -300,17 +300,18 @@ static void kill_in(const char *path, void *owner)
 	if (file_read(file, &procs, &ignored) < 0)
 		return;
 	for (const char *line = buf_text(&procs); *line;) {
-		char *end;
-		long pid = strtol(line, &end, 10);
+		size_t size = strcspn(line, "\n");
+		_cleanup_free_ char *digits = xstrndup(line, size);
+		int64_t pid;
 
 		/* 0 is a process of another pid namespace, which only the runtime can reach. */
-		if (end == line)
+		if (str_to_i64(digits, 0, INT32_MAX, &pid) < 0)
 			break;
 		if (pid > 1 && pid != getpid()) {
 			kill((pid_t)pid, SIGKILL);
 			(*killed)++;
 		}
-		line = end + (*end == '\n');
+		line += size + (line[size] == '\n');
 	}
 }
 
