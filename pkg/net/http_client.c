@@ -37,7 +37,7 @@ struct call {
 	void (*data)(void *owner, const char *bytes, size_t size);
 	task_done_fn *done;
 	void *owner;
-	struct loop_timer canceled;
+	struct loop_timer canceled, begin;
 	size_t received;
 	bool retried;
 	char why[CURL_ERROR_SIZE];
@@ -198,6 +198,7 @@ static int errno_of(CURLcode code)
 static void call_free(struct call *call)
 {
 	loop_timer_stop(&call->canceled);
+	loop_timer_stop(&call->begin);
 	curl_easy_cleanup(call->easy);
 	curl_slist_free_all(call->headers);
 	buf_done(&call->body);
@@ -264,6 +265,17 @@ static void collect(struct http_client *client)
 static void call_cancel(struct task *task)
 {
 	loop_timer_start(&container_of(task, struct call, task)->canceled, 0);
+}
+
+/* A call may be made from inside a callback that curl called (a line of a watch): then it begins after it. */
+static void begin(void *owner)
+{
+	struct call *call = owner;
+	CURLMcode code = curl_multi_add_handle(call->client->multi, call->easy);
+
+	base_assert(code == CURLM_OK || code == CURLM_RECURSIVE_API_CALL);
+	if (code == CURLM_RECURSIVE_API_CALL)
+		loop_timer_start(&call->begin, 0);
 }
 
 static void cancel_now(void *owner)
@@ -363,6 +375,7 @@ struct task *http_call(struct http_client *client, const struct http_request *re
 			       .done = done,
 			       .owner = owner };
 	loop_timer_init(&call->canceled, client->loop, cancel_now, call);
+	loop_timer_init(&call->begin, client->loop, begin, call);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->why);
@@ -378,6 +391,6 @@ struct task *http_call(struct http_client *client, const struct http_request *re
 	set_identity(easy, &client->identity);
 	set_request(call, request);
 	client->n_calls++;
-	base_assert(curl_multi_add_handle(client->multi, easy) == CURLM_OK);
+	begin(call);
 	return &call->task;
 }
