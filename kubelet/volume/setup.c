@@ -272,6 +272,7 @@ static int64_t memory_size(const struct setup *setup, const Core__Volume *volume
 /* The folder of a volume, open to all as its users are unknown, on a tmpfs if asked. */
 static int make_folder(const struct setup *setup, bool in_memory, struct err *err)
 {
+	struct stat st;
 	int code = dir_make_all(setup->path, 0750, err);
 
 	if (code == 0 && in_memory) {
@@ -281,6 +282,9 @@ static int make_folder(const struct setup *setup, bool in_memory, struct err *er
 		else if (code > 0)
 			code = 0;
 	}
+	/* A tmpfs comes with the sticky bit, which stays as in stock: only other permissions are mended. */
+	if (code == 0 && stat(setup->path, &st) == 0 && (st.st_mode & 0777) == 0777)
+		return 0;
 	if (code == 0 && chmod(setup->path, 0777) < 0)
 		code = err_errno(err, "cannot change the mode of %s", setup->path);
 	return code;
