@@ -617,7 +617,8 @@ enum { HOSTILE_GARBAGE, HOSTILE_FORGED_HEAD, HOSTILE_TWICE, HOSTILE_ENDLESS, HOS
 static void send_up(uint64_t id, const char *value, int fd)
 {
 	struct loop *loop = loop_new();
-	struct channel *channel = channel_new(loop, dup(3), &gate__down__descriptor, NULL, NULL, NULL);
+	struct channel *channel =
+		channel_new(loop, fcntl(3, F_DUPFD_CLOEXEC, 5), &gate__down__descriptor, NULL, NULL, NULL);
 	Gate__Header header = GATE__HEADER__INIT, *headers[] = { &header };
 	Gate__Identity identity = GATE__IDENTITY__INIT;
 	Gate__Request request = GATE__REQUEST__INIT;
@@ -662,7 +663,7 @@ static void misbehave(int how)
 		}
 		break;
 	case HOSTILE_DESCRIPTOR:
-		send_up(1, "a", dup(2));
+		send_up(1, "a", fcntl(2, F_DUPFD_CLOEXEC, 5));
 		break;
 	default:
 		break;
@@ -673,7 +674,7 @@ static void misbehave(int how)
 
 static int wait_a_moment(int port)
 {
-	usleep(1500 * 1000); /* long enough for a second gate, which does the same */
+	poll(NULL, 0, 1500); /* long enough for a second gate, which does the same */
 	return 0;
 }
 

@@ -24,11 +24,10 @@
 #include "pkg/base/log.h"
 
 /*
- * OpenSSL on the loop's own readiness, not libwebsockets: its raw-skt role closes a connection at once when the
- * client's half ends (read of 0 in lib/roles/raw-skt/ops-raw-skt.c), before the answer is written, and public calls can
- * neither delay that nor tell it from a reset. `printf 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n' | openssl s_client
- * -quiet` gets no answer that way, and a session whose client has finished sending loses its output; stock answers
- * both.
+ * OpenSSL on the loop's own readiness, not libwebsockets: its raw-skt role (4.1.6) closes a connection in the moment
+ * that the client's half ends, before the answer is written. Measured: a client that sends its request and then FIN
+ * gets no answer (RAW_CLOSE right behind RAW_RX); stock answers it. lws_rx_flow_control(wsi, 0) until the answer is out
+ * avoids that, but then nobody notices a client that has left a quiet `logs -f`. No public call tells the two apart.
  */
 
 enum {
