@@ -338,13 +338,47 @@ static int setup_empty_dir(struct setup *setup, struct err *err)
 	return code < 0 ? code : file_replace(marker, "", 0, 0640, err);
 }
 
+static const char *type_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "Directory";
+	case S_IFREG:
+		return "File";
+	case S_IFSOCK:
+		return "Socket";
+	case S_IFCHR:
+		return "CharDevice";
+	case S_IFBLK:
+		return "BlockDevice";
+	default:
+		return NULL;
+	}
+}
+
 static int host_path_is(const char *path, mode_t type, const char *what, struct err *err)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0 || (st.st_mode & S_IFMT) != type)
-		return err_set(err, -EINVAL, "hostPath type check failed: %s is not a %s", path, what);
-	return 0;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? err_set(err, -EINVAL,
+						 "hostPath type check failed, %s is not a %s, unable to determine its "
+						 "type: path \"%s\" does not exist",
+						 path, what, path)
+				       : err_errno(err,
+						   "hostPath type check failed, %s is not a %s, unable to determine "
+						   "its type: stat %s",
+						   path, what, path);
+	if ((st.st_mode & S_IFMT) == type)
+		return 0;
+	if (!type_name(st.st_mode))
+		return err_set(
+			err, -EINVAL,
+			"hostPath type check failed, %s is not a %s, unable to determine its type: only recognise "
+			"file, directory, socket, block device and character device",
+			path, what);
+	return err_set(err, -EINVAL, "hostPath type check failed: %s is not a %s, it's a %s", path, what,
+		       type_name(st.st_mode));
 }
 
 /* The type checks of a hostPath, in stock's words. */
@@ -382,7 +416,7 @@ static int setup_host_path(const Core__HostPathVolumeSource *source, struct err 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (str_eq(types[i].type, source->type))
 			return host_path_is(path, types[i].mode, types[i].what, err);
-	return err_set(err, -EINVAL, "hostPath type check failed: %s is an invalid volume type", source->type);
+	return err_set(err, -EINVAL, "%s is an invalid volume type", source->type);
 }
 
 static int setup_payload(struct setup *setup, struct err *err)
