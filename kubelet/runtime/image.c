@@ -16,6 +16,8 @@
 #include "pkg/codec/imageref.h"
 #include "pkg/codec/pb.h"
 
+enum { TELL_BACKOFF_MS = 1000 }; /* about when stock looks again: the status it wrote comes back to it */
+
 struct images {
 	struct runtime *runtime;
 	struct map *backoffs; /* "<pod uid>_<image>" to struct image_backoff */
@@ -179,9 +181,11 @@ static void pull_failed(struct ensure *ensure, const char *text)
 			     "succeed.",
 			     ensure->missing_secrets);
 	image_failure(ensure->container->image, text, arena, &failure);
-	ensure->result.retry_after_ms = image_backoff_failed(
-		images->backoffs, arena_printf(arena, "%s_%s", ensure->pod->metadata->uid, ensure->container->image),
-		arena_printf(arena, "%s: %s", failure.reason, failure.message), now_ms(ensure));
+	image_backoff_failed(images->backoffs,
+			     arena_printf(arena, "%s_%s", ensure->pod->metadata->uid, ensure->container->image),
+			     arena_printf(arena, "%s: %s", failure.reason, failure.message), now_ms(ensure));
+	/* Asked again at once, the pod says that it waits, and for how long: ImagePullBackOff. */
+	ensure->result.retry_after_ms = TELL_BACKOFF_MS;
 	fail(ensure, -EREMOTEIO, failure.reason, failure.message);
 }
 
