@@ -39,6 +39,10 @@ TEST(quantities_as_upstream)
 		{ "500Mi", "500Mi", 524288000, INT64_C(524288000000) },
 		{ "1.", "1", 1, 1000 },
 		{ ".5", "500m", 1, 500 },
+		{ "62.5Ki", "64000", 64000, 64000000 },
+		{ "0.000000001k", "1u", 1, 1 },
+		{ "12345678901.123456789", "12345678901123456789n", INT64_C(12345678902), INT64_C(12345678901124) },
+		{ "0.00000000000000000000000001Ei", "12n", 1, 1 },
 	};
 	_cleanup_arena_ struct arena *arena = arena_new();
 
@@ -227,10 +231,33 @@ TEST(image_references_are_completed)
 		{ "localhost:5000/x:y", "localhost:5000/x:y" },
 		{ "a@sha256:0123456789012345678901234567890123456789012345678901234567890123",
 		  "docker.io/library/a@sha256:0123456789012345678901234567890123456789012345678901234567890123" },
+		{ "a_b.c/d", "a_b.c/d:latest" },
+		{ "[::1]:5000/x", "[::1]:5000/x:latest" },
+		{ "Host/x:T_.-", "Host/x:T_.-" },
 		{ "index.docker.io/library/a", "docker.io/library/a:latest" },
 	};
-	static const char *const broken[] = { "",     "Nginx", "a b",   "a:",    "a@sha256:12",
-					      "a//b", "-a",    "a:b:c", "a_-b/", "http://x" };
+	static const struct {
+		const char *text, *fault;
+	} broken[] = {
+		{ "", "invalid reference format" },
+		{ "Nginx", "invalid reference format: repository name (library/Nginx) must be lowercase" },
+		{ "a.b/Nginx:x", "invalid reference format: repository name (Nginx) must be lowercase" },
+		{ "a b", "invalid reference format" },
+		{ "a:", "invalid reference format" },
+		{ "a@sha256:12", "invalid reference format" },
+		{ "a@sha256:01234567890123456789012345678901", "invalid checksum digest length" },
+		{ "a@md5:01234567890123456789012345678901", "unsupported digest algorithm" },
+		{ "a//b", "invalid reference format" },
+		{ "-a", "invalid reference format" },
+		{ "a:b:c", "invalid reference format" },
+		{ "a_-b/", "invalid reference format" },
+		{ "http://x", "invalid reference format" },
+		{ "-h.x/a", "invalid reference format" },
+		{ "h:p/a", "invalid reference format" },
+		{ "0123456789012345678901234567890123456789012345678901234567890123",
+		  "invalid repository name (0123456789012345678901234567890123456789012345678901234567890123), cannot "
+		  "specify 64-byte hexadecimal strings" },
+	};
 	_cleanup_arena_ struct arena *arena = arena_new();
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -244,7 +271,9 @@ TEST(image_references_are_completed)
 		struct imageref ref;
 		struct err err;
 
-		CHECK_INT(broken[i], imageref_parse(broken[i], arena, &ref, &err), ==, -EINVAL);
+		CHECK_INT(broken[i].text, imageref_parse(broken[i].text, arena, &ref, &err), ==, -EINVAL);
+		CHECK_STR(broken[i].text, err.text,
+			  arena_printf(arena, "couldn't parse image name \"%s\": %s", broken[i].text, broken[i].fault));
 	}
 }
 

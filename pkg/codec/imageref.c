@@ -6,25 +6,41 @@
 
 #include "pkg/base/base.h"
 
-enum { NAME_LIMIT = 255, TAG_LIMIT = 128 }; /* of the distribution's grammar */
+/* Of the distribution project's reference grammar. */
+enum { PATH_LIMIT = 255, TAG_LIMIT = 128, DIGEST_LEAST = 32 };
 
-static bool lower_or_digit(char c)
+static bool is_lower(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+	return c >= 'a' && c <= 'z';
 }
 
-static bool word(char c)
+static bool is_upper(char c)
 {
-	return lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '_';
+	return c >= 'A' && c <= 'Z';
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_alphanumeric(char c)
+{
+	return is_lower(c) || is_upper(c) || is_digit(c);
+}
+
+static bool is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
 /* Components of lower-case letters and digits, joined by one '.', one or two '_' or any '-'. */
 static bool path_is_valid(const char *path)
 {
 	for (const char *at = path;; at++) {
-		if (!lower_or_digit(*at))
+		if (!is_lower(*at) && !is_digit(*at))
 			return false;
-		while (lower_or_digit(*at))
+		while (is_lower(*at) || is_digit(*at))
 			at++;
 		if (*at == 0)
 			return true;
@@ -40,96 +56,172 @@ static bool path_is_valid(const char *path)
 	}
 }
 
-static bool tag_is_valid(const char *tag)
-{
-	if (!word(*tag) || strlen(tag) > TAG_LIMIT)
-		return false;
-	for (; *tag; tag++)
-		if (!word(*tag) && *tag != '.' && *tag != '-')
-			return false;
-	return true;
-}
-
-/* algorithm:hex of at least 32 characters; sha256 has 64. */
-static bool digest_is_valid(const char *digest)
-{
-	const char *colon = strchr(digest, ':');
-	size_t hex = 0;
-
-	if (!colon || colon == digest)
-		return false;
-	for (const char *at = colon + 1; *at; at++, hex++)
-		if (!((*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'f') || (*at >= 'A' && *at <= 'F')))
-			return false;
-	return str_has_prefix(digest, "sha256:") ? hex == 64 : hex >= 32;
-}
-
+/* Labels joined by dots, or an address in brackets; then, if any, a port. */
 static bool domain_is_valid(const char *domain)
 {
-	for (const char *at = domain; *at; at++)
-		if (!word(*at) && *at != '.' && *at != '-' && *at != ':' && *at != '[' && *at != ']')
+	const char *at = domain;
+
+	if (*at == '[') {
+		for (at++; is_hex(*at) || *at == ':'; at++)
+			;
+		if (*at != ']' || at == domain + 1)
 			return false;
-	return *domain != 0;
-}
-
-/* The first component is a registry when it looks like a host: it has a dot or a port, or is localhost. */
-static void split_domain(char *name, struct arena *arena, struct imageref *ref)
-{
-	char *slash = strchr(name, '/');
-	size_t first = slash ? (size_t)(slash - name) : 0;
-	bool host = slash && (memchr(name, '.', first) || memchr(name, ':', first) ||
-			      (first == 9 && memcmp(name, "localhost", 9) == 0));
-
-	for (size_t i = 0; slash && i < first && !host; i++)
-		host = name[i] >= 'A' && name[i] <= 'Z';
-	if (host) {
-		*slash = 0;
-		ref->domain = str_eq(name, "index.docker.io") ? "docker.io" : name;
-		ref->path = slash + 1;
-	} else {
-		ref->domain = "docker.io";
-		ref->path = name;
-	}
-	if (str_eq(ref->domain, "docker.io") && !strchr(ref->path, '/'))
-		ref->path = arena_printf(arena, "library/%s", ref->path);
-}
-
-static int invalid(const char *text, struct err *err)
-{
-	const char *at = text;
-
-	while (*at && !(*at >= 'A' && *at <= 'Z'))
 		at++;
-	if (*at && !strpbrk(text, " \t"))
-		return err_set(err, -EINVAL,
-			       "couldn't parse image name \"%s\": invalid reference format: repository name (%s) "
-			       "must be lowercase",
-			       text, text);
-	return err_set(err, -EINVAL, "couldn't parse image name \"%s\": invalid reference format", text);
+	} else {
+		for (;; at++) {
+			if (!is_alphanumeric(*at))
+				return false;
+			while (is_alphanumeric(*at) || *at == '-')
+				at++;
+			if (at[-1] == '-')
+				return false;
+			if (*at != '.')
+				break;
+		}
+	}
+	if (*at == 0)
+		return true;
+	if (*at != ':' || !is_digit(at[1]))
+		return false;
+	for (at++; is_digit(*at); at++)
+		;
+	return *at == 0;
+}
+
+static bool tag_is_valid(const char *tag)
+{
+	if (!is_alphanumeric(*tag) && *tag != '_')
+		return false;
+	for (const char *at = tag; *at; at++)
+		if (!is_alphanumeric(*at) && *at != '_' && *at != '.' && *at != '-')
+			return false;
+	return strlen(tag) <= TAG_LIMIT;
+}
+
+/* algorithm:hex, where the algorithm is words that begin with a letter, joined by one of -_+. */
+static bool digest_is_valid(const char *digest)
+{
+	const char *at = digest;
+
+	for (;; at++) {
+		if (!is_lower(*at) && !is_upper(*at))
+			return false;
+		while (is_alphanumeric(*at))
+			at++;
+		if (*at == 0 || !strchr("-_+.", *at))
+			break;
+	}
+	if (*at != ':')
+		return false;
+	const char *hex = ++at;
+	while (is_hex(*at))
+		at++;
+	return *at == 0 && at - hex >= DIGEST_LEAST;
+}
+
+/* What is wrong with a digest of the right form, in the sentences of the digest module; NULL for nothing. */
+static const char *digest_fault(const char *digest)
+{
+	static const struct {
+		const char *prefix;
+		size_t digits;
+	} algorithms[] = { { "sha256:", 64 }, { "sha384:", 96 }, { "sha512:", 128 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
+		const char *hex = digest + strlen(algorithms[i].prefix);
+
+		if (!str_has_prefix(digest, algorithms[i].prefix))
+			continue;
+		if (strlen(hex) != algorithms[i].digits)
+			return "invalid checksum digest length";
+		for (; *hex; hex++)
+			if (is_upper(*hex))
+				return "invalid checksum digest format";
+		return NULL;
+	}
+	for (const char *at = digest; *at != ':'; at++)
+		if (is_upper(*at))
+			return "invalid checksum digest format";
+	return "unsupported digest algorithm";
+}
+
+/* The first component is a registry when it looks like a host: it has a dot or a port, an upper-case letter, or is
+ * localhost. *rest is what follows it. */
+static const char *take_domain(char *text, struct arena *arena, char **rest)
+{
+	char *slash = strchr(text, '/');
+	const char *domain = "docker.io";
+
+	*rest = text;
+	if (slash) {
+		size_t size = (size_t)(slash - text);
+		bool is_host = (size == 9 && memcmp(text, "localhost", 9) == 0) || memchr(text, '.', size) ||
+			       memchr(text, ':', size);
+
+		for (size_t i = 0; i < size && !is_host; i++)
+			is_host = is_upper(text[i]);
+		if (is_host) {
+			domain = arena_strndup(arena, text, size);
+			*rest = slash + 1;
+		}
+		if (str_eq(domain, "index.docker.io"))
+			domain = "docker.io";
+	}
+	if (str_eq(domain, "docker.io") && !strchr(*rest, '/'))
+		*rest = arena_printf(arena, "library/%s", *rest);
+	return domain;
+}
+
+/* Cuts `text` at the first `stop` and returns what follows, NULL when there is none. */
+static char *cut(char *text, char stop)
+{
+	char *at = strchr(text, stop);
+
+	if (!at)
+		return NULL;
+	*at = 0;
+	return at + 1;
+}
+
+static const char *find_fault(const char *text, struct arena *arena, struct imageref *ref)
+{
+	char *rest;
+
+	if (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64)
+		return arena_printf(arena, "invalid repository name (%s), cannot specify 64-byte hexadecimal strings",
+				    text);
+	ref->domain = take_domain(arena_strdup(arena, text), arena, &rest);
+
+	size_t size = strcspn(rest, ":");
+	for (size_t i = 0; i < size; i++)
+		if (is_upper(rest[i]))
+			return arena_printf(arena, "invalid reference format: repository name (%.*s) must be lowercase",
+					    (int)size, rest);
+
+	ref->digest = cut(rest, '@');
+	ref->tag = cut(rest, ':');
+	ref->path = rest;
+	if ((ref->tag && !tag_is_valid(ref->tag)) || (ref->digest && !digest_is_valid(ref->digest)))
+		return "invalid reference format";
+	if (!domain_is_valid(ref->domain)) {
+		/* It may still be a path: "a_b.c/d". */
+		ref->path = arena_printf(arena, "%s/%s", ref->domain, rest);
+		ref->domain = "";
+	}
+	if (!path_is_valid(ref->path))
+		return "invalid reference format";
+	if (strlen(ref->path) > PATH_LIMIT)
+		return "repository name must not be more than 255 characters";
+	return ref->digest ? digest_fault(ref->digest) : NULL;
 }
 
 int imageref_parse(const char *text, struct arena *arena, struct imageref *ret_ref, struct err *err)
 {
 	struct imageref ref = { 0 };
-	char *name = arena_strdup(arena, text);
-	char *at = strchr(name, '@');
+	const char *fault = find_fault(text, arena, &ref);
 
-	if (at) {
-		*at = 0;
-		ref.digest = at + 1;
-	}
-	char *slash = strrchr(name, '/');
-	char *colon = strchr(slash ? slash : name, ':');
-	if (colon) {
-		*colon = 0;
-		ref.tag = colon + 1;
-	}
-	bool parts_are_valid = (!ref.digest || digest_is_valid(ref.digest)) && (!ref.tag || tag_is_valid(ref.tag));
-	if (!parts_are_valid || strlen(name) > NAME_LIMIT)
-		return invalid(text, err);
-	split_domain(name, arena, &ref);
-	if (!domain_is_valid(ref.domain) || !path_is_valid(ref.path))
-		return invalid(text, err);
+	if (fault)
+		return err_set(err, -EINVAL, "couldn't parse image name \"%s\": %s", text, fault);
 	if (!ref.tag && !ref.digest)
 		ref.tag = "latest";
 	*ret_ref = ref;
@@ -138,6 +230,7 @@ int imageref_parse(const char *text, struct arena *arena, struct imageref *ret_r
 
 char *imageref_text(const struct imageref *ref, struct arena *arena)
 {
-	return arena_printf(arena, "%s/%s%s%s%s%s", ref->domain, ref->path, ref->tag ? ":" : "",
-			    ref->tag ? ref->tag : "", ref->digest ? "@" : "", ref->digest ? ref->digest : "");
+	return arena_printf(arena, "%s%s%s%s%s%s%s", ref->domain, *ref->domain ? "/" : "", ref->path,
+			    ref->tag ? ":" : "", ref->tag ? ref->tag : "", ref->digest ? "@" : "",
+			    ref->digest ? ref->digest : "");
 }

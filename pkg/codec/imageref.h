@@ -5,7 +5,7 @@
 #include "pkg/base/err.h"
 
 struct imageref {
-	const char *domain, *path; /* docker.io, library/nginx */
+	const char *domain, *path; /* docker.io, library/nginx; the domain is "" for names like a_b.c/d */
 	const char *tag, *digest;  /* either may be NULL */
 };
 

@@ -6,7 +6,8 @@
 #include "pkg/base/base.h"
 #include "pkg/codec/utf8.h"
 
-enum { DEPTH_MAX = 32 }; /* the deepest of ours, a pod's probe header in a list of pods, is 9 */
+enum { FIELD_MAX = (1 << 29) - 1 }; /* of the protobuf wire */
+enum { DEPTH_MAX = 32 };            /* the deepest of ours, a pod's probe header in a list of pods, is 9 */
 
 /* ---- building ---- */
 
@@ -114,7 +115,7 @@ static int check_texts(const ProtobufCMessageDescriptor *type, struct wire wire,
 		return err_set(err, -EBADMSG, "%s is nested too deeply", type->short_name);
 	while (wire.at < wire.end) {
 		uint64_t tag, size;
-		bool whole = read_varint(&wire, &tag);
+		bool whole = read_varint(&wire, &tag) && tag >> 3 >= 1 && tag >> 3 <= FIELD_MAX;
 
 		switch (tag & 7) {
 		case 0:
@@ -135,9 +136,7 @@ static int check_texts(const ProtobufCMessageDescriptor *type, struct wire wire,
 				break;
 			piece.end = wire.at;
 			const ProtobufCFieldDescriptor *field =
-				tag >> 3 <= UINT32_MAX
-					? protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3))
-					: NULL;
+				protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
 			int code = field ? check_piece(type, field, piece, depth, err) : 0;
 			if (code < 0)
 				return code;

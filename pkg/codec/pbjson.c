@@ -196,7 +196,9 @@ static int check_oddity(struct reader *reader, struct frame *frame, const char *
 
 		return header ? 0 : tell_oddity(reader, PBJSON_UNKNOWN_FIELD, key, size, err);
 	}
-	/* Indexes of the message's own fields; configuration types inline nothing. */
+	/* Fields of an inlined message have indexes of their own: what is given twice there is not told. */
+	if (frame->home != frame->message)
+		return 0;
 	size_t index = (size_t)(frame->field - frame->home->descriptor->fields);
 	base_assert(index < (size_t)SEEN_WORDS * 64);
 	uint64_t *word = &frame->seen[index / 64], bit = UINT64_C(1) << (index % 64);

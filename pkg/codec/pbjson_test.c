@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "config/kubelet.pb-c.h"
 #include "k8s/authentication.pb-c.h"
 #include "k8s/core.pb-c.h"
 #include "pkg/base/base.h"
@@ -102,7 +103,15 @@ TEST(what_is_not_of_the_type_is_named)
 TEST(what_is_no_json_is_refused)
 {
 	static const char *const rows[] = {
-		"", "{", "{}}", "{\"a\":}", "nul", "{\"a\":1,}", "{\"metadata\":{\"name\":\"\xff\"}}", "null"
+		"",
+		"{",
+		"{}}",
+		"{\"a\":}",
+		"nul",
+		"{\"a\":1,}",
+		"{\"metadata\":{\"name\":\"\xff\"}}",
+		"null",
+		"{\"metadata\":{\"name\":\"\\udc00\"}}",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -201,6 +210,58 @@ TEST(strict_reading_tells_oddities)
 		 &err);
 	CHECK_STR("paths", buf_text(&seen),
 		  "unknown x;unknown spec.containers[0].imag;duplicate spec.containers[0].name;");
+}
+
+TEST(strict_reading_of_a_large_type_and_of_inlined_members)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf seen = BUF_INIT(1000);
+	static const char json[] = "{\"userNamespaces\":{\"z\":1},\"port\":1,\"userNamespaces\":{},\"port\":2}";
+	static const char probe[] = "{\"exec\":{},\"httpGet\":{},\"initialDelaySeconds\":1,\"timeoutSeconds\":2}";
+	ProtobufCMessage *message;
+	struct err err;
+
+	CHECK_OK(pbjson_decode_strict(&config__kubelet_configuration__descriptor, json, strlen(json), arena, &message,
+				      note, &seen, &err),
+		 &err);
+	CHECK_STR("the last fields too", buf_text(&seen),
+		  "unknown userNamespaces.z;duplicate userNamespaces;duplicate port;");
+	CHECK_INT("the later one counts", ((Config__KubeletConfiguration *)message)->port, ==, 2);
+	buf_clear(&seen);
+	CHECK_OK(pbjson_decode_strict(&core__probe__descriptor, probe, strlen(probe), arena, &message, note, &seen,
+				      &err),
+		 &err);
+	CHECK_STR("nothing is odd about a probe", buf_text(&seen), "");
+}
+
+TEST(given_twice_the_later_list_counts)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	Core__Pod *pod = decode_pod(arena, "{\"spec\":{\"containers\":[{\"name\":\"a\"},{}],\"containers\":"
+					   "[{\"name\":\"b\",\"args\":[null,\"x\"]}]}}");
+
+	CHECK_INT("one", pod->spec->n_containers, ==, 1);
+	CHECK_STR("the later", pod->spec->containers[0]->name, "b");
+	CHECK_STR("null in a list is an empty item", pod->spec->containers[0]->args[0], "");
+}
+
+TEST(raw_values_keep_their_bytes)
+{
+	static const char json[] = "{\"flushFrequency\":\"5s\",\"options\":{\"a\": [1,true]}}";
+	static const char scalars[] = "{\"flushFrequency\":5,\"options\":true}";
+	const char *const rows[] = { json, scalars };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		_cleanup_buf_ struct buf again = BUF_INIT(1000);
+		ProtobufCMessage *message;
+		struct err err;
+
+		CHECK_OK(pbjson_decode(&config__logging__descriptor, rows[i], strlen(rows[i]), arena, &message, &err),
+			 &err);
+		CHECK_OK(pbjson_encode(message, &again, &err), &err);
+		CHECK_STR("raw", buf_text(&again), rows[i]);
+	}
 }
 
 TEST(broken_utf8_is_not_written)

@@ -136,6 +136,16 @@ int64_t quantity_text_milli(const char *text)
 	return quantity_parse(text, &quantity, &err) < 0 ? 0 : quantity_milli(&quantity);
 }
 
+/* printf knows no 128 bits; nano_max has 28 digits. */
+static char *wide_text(struct arena *arena, wide value)
+{
+	static const wide half = (wide)1000000000000000000;
+
+	if (value < half)
+		return arena_printf(arena, "%" PRId64, (int64_t)value);
+	return arena_printf(arena, "%" PRId64 "%018" PRId64, (int64_t)(value / half), (int64_t)(value % half));
+}
+
 /* The largest suffix that leaves a whole number. */
 static char *decimal_text(struct arena *arena, wide nano, bool exponent_form, const char *sign)
 {
@@ -147,10 +157,10 @@ static char *decimal_text(struct arena *arena, wide nano, bool exponent_form, co
 		step++;
 	}
 	if (!exponent_form)
-		return arena_printf(arena, "%s%" PRId64 "%s", sign, (int64_t)nano, names[step]);
+		return arena_printf(arena, "%s%s%s", sign, wide_text(arena, nano), names[step]);
 	int exponent = (int)step * 3 - 9;
-	return exponent ? arena_printf(arena, "%s%" PRId64 "e%d", sign, (int64_t)nano, exponent)
-			: arena_printf(arena, "%s%" PRId64, sign, (int64_t)nano);
+	return exponent ? arena_printf(arena, "%s%se%d", sign, wide_text(arena, nano), exponent)
+			: arena_printf(arena, "%s%s", sign, wide_text(arena, nano));
 }
 
 char *quantity_text(struct arena *arena, const struct quantity *quantity)

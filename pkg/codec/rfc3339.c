@@ -115,7 +115,7 @@ int rfc3339_parse(const char *text, int64_t *ret_seconds, int32_t *ret_nanos)
 void rfc3339_format(int64_t seconds, int32_t nanos, int digits, char into[RFC3339_MAX])
 {
 	int64_t days = seconds / 86400 - (seconds % 86400 < 0);
-	int of_day = (int)(seconds - days * 86400);
+	int of_day = (int)((seconds % 86400 + 86400) % 86400);
 	int64_t year;
 	int month, day;
 
