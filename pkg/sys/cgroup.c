@@ -38,6 +38,7 @@ static const struct {
 	[CGROUP_NET_PRIO] = { "net_prio", false },
 	[CGROUP_PERF_EVENT] = { "perf_event", false },
 	[CGROUP_SYSTEMD] = { "name=systemd", true },
+	[CGROUP_UNIFIED] = { "", false },
 };
 
 /* ---- what is mounted ---- */
@@ -57,7 +58,7 @@ static void take_v1_mount(const struct mountinfo_line *line, struct cgroup_layou
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
 		char *mount = layout->mount[i];
 
-		if (!mountinfo_has_option(line->super_options, controllers[i].name))
+		if (!*controllers[i].name || !mountinfo_has_option(line->super_options, controllers[i].name))
 			continue;
 		/* Mounted twice: the shortest path, as the stock kubelet takes. */
 		if (layout->has[i] && strlen(mount) <= strlen(line->target))
@@ -84,6 +85,9 @@ int cgroup_detect_in(const char *mountinfo, size_t size, const char *v2_controll
 				layout.has[i] = has_word(v2_controllers, controllers[i].name);
 				memcpy(layout.mount[i], line->target, strlen(line->target) + 1);
 			}
+		} else if (str_eq(line->type, "cgroup2") && str_has_prefix(line->target, "/sys/fs/cgroup/")) {
+			layout.has[CGROUP_UNIFIED] = !layout.v2;
+			memcpy(layout.mount[CGROUP_UNIFIED], line->target, strlen(line->target) + 1);
 		} else if (str_eq(line->type, "cgroup") && !layout.v2) {
 			any = true;
 			take_v1_mount(line, &layout);

@@ -28,6 +28,7 @@ enum cgroup_controller {
 	CGROUP_NET_PRIO,
 	CGROUP_PERF_EVENT,
 	CGROUP_SYSTEMD,
+	CGROUP_UNIFIED, /* hybrid: v2 without controllers beside v1, where runtimes put their processes too */
 	CGROUP_CONTROLLERS
 };
 
