@@ -399,6 +399,8 @@ static void new_pods(struct kubelet *kubelet)
 		.owner = kubelet,
 	};
 	struct world_options world = {
+		.unsafe_sysctls = kubelet->config->allowedunsafesysctls,
+		.n_unsafe_sysctls = kubelet->config->n_allowedunsafesysctls,
 		.loop = kubelet->options.loop,
 		.kube = kubelet->kube,
 		.events = kubelet->events,

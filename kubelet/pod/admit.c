@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "kubelet/cm/resources.h"
+#include "kubelet/pod/sysctl.h"
 #include "pkg/base/base.h"
 #include "pkg/codec/quantity.h"
 
@@ -198,6 +199,9 @@ static struct verdict judge(const struct admit_input *input, struct arena *arena
 		return (struct verdict){ "UnexpectedAdmissionError",
 					 arena_printf(arena, "%s is not supported by this kubelet yet",
 						      input->unsupported) };
+	const char *sysctl = sysctl_forbidden(spec, input->unsafe_sysctls, input->n_unsafe_sysctls, arena);
+	if (sysctl)
+		return (struct verdict){ "SysctlForbidden", sysctl };
 	if (!input->node)
 		return (struct verdict){ "InvalidNodeInfo", "Kubelet cannot get node info." };
 	if (is_for_other_os(input->pod))

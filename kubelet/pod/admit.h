@@ -17,6 +17,8 @@ struct admit_input {
 	const Core__Node *node;       /* as in the API, with allocatable; NULL: not known yet */
 	const Core__Pod *const *pods; /* those that hold resources of the node now, without this one */
 	size_t n_pods;
+	char *const *unsafe_sysctls; /* allowedUnsafeSysctls */
+	size_t n_unsafe_sysctls;
 	const char *unsupported; /* path of the first field that is not acted on; NULL: none */
 };
 

@@ -96,6 +96,8 @@ static bool admit(void *owner, const Core__Pod *pod, struct arena *arena, const 
 	while ((other = pods_next_active(world->pods, &at)))
 		if (!str_eq(other->metadata->uid, pod->metadata->uid))
 			pods[input.n_pods++] = other;
+	input.unsafe_sysctls = world->options.unsafe_sysctls;
+	input.n_unsafe_sysctls = world->options.n_unsafe_sysctls;
 	input.unsupported = runtime_unsupported(pod, arena);
 	if (!input.unsupported)
 		input.unsupported = volume_unsupported(pod, arena);

@@ -29,6 +29,8 @@ struct world_options {
 	struct crash_loop_policy crash_loop;
 	const char *const *host_ips; /* copied */
 	size_t n_host_ips;
+	char *const *unsafe_sysctls; /* allowedUnsafeSysctls; must outlive it */
+	size_t n_unsafe_sysctls;
 
 	const Core__Node *(*node)(void *owner); /* as in the API, NULL before it was seen */
 	const Core__Service *const *(*services)(void *owner, size_t *ret_n);
