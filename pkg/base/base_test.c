@@ -63,7 +63,7 @@ TEST(errors_gain_context_and_keep_their_code)
 	CHECK_STR("text", err.text, "cannot start nginx: no pod");
 	errno = EACCES;
 	CHECK_INT("errno", err_errno(&err, "cannot open /x"), ==, -EACCES);
-	CHECK_STR("errno", err.text, "cannot open /x: Permission denied");
+	CHECK_STR("errno", err.text, "cannot open /x: permission denied");
 }
 
 TEST(long_errors_are_cut_not_overrun)

@@ -22,15 +22,25 @@ int err_set(struct err *err, int code, const char *format, ...)
 	return err->code = code;
 }
 
+/* In the words of the stock programs, which people's scripts match: glibc's, but for a small first letter. */
+static const char *errno_text(int code, char text[128])
+{
+	snprintf(text, 128, "%s", strerror(code));
+	if (text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'a' && text[1] <= 'z')
+		text[0] = (char)(text[0] - 'A' + 'a');
+	return text;
+}
+
 int err_errno(struct err *err, const char *format, ...)
 {
 	int why = errno;
+	char text[128];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(err->text, sizeof err->text, format, args);
 	va_end(args);
-	append(err, ": ", strerror(why));
+	append(err, ": ", errno_text(why, text));
 	return err->code = -why;
 }
 

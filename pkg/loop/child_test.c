@@ -93,7 +93,7 @@ TEST(a_missing_program_is_an_error)
 	struct seen seen = run("", (struct child_spec){ .program = "/no/such/program" }, 0);
 
 	CHECK_INT("code", seen.code, ==, -ENOENT);
-	CHECK_STR("text", buf_text(&seen.err), "cannot start /no/such/program: No such file or directory");
+	CHECK_STR("text", buf_text(&seen.err), "cannot start /no/such/program: no such file or directory");
 	free_seen(&seen);
 }
 
