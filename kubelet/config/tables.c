@@ -82,7 +82,7 @@ const size_t config_n_defaults = ARRAY_LEN(config_defaults);
 
 const struct config_flag config_flags[] = {
 	{ "address", "address", false },
-	{ "allowed-unsafe-sysctls", false },
+	{ "allowed-unsafe-sysctls", "allowedUnsafeSysctls", false },
 	{ "anonymous-auth", "authentication.anonymous.enabled", false },
 	{ "authentication-token-webhook", "authentication.webhook.enabled", false },
 	{ "authentication-token-webhook-cache-ttl", "authentication.webhook.cacheTTL", false },
