@@ -31,7 +31,7 @@ needs.kubelet/pod := $(kubelet.pkg) kubelet/pod/status kubelet/cm kubelet/object
 needs.kubelet/node := $(kubelet.pkg) kubelet/config
 needs.kubelet/cert := $(kubelet.pkg) pkg/net kubelet/config
 needs.kubelet/gate := pkg/base pkg/loop pkg/codec pkg/stream pkg/net gen
-needs.kubelet/api := $(kubelet.pkg) pkg/net pkg/stream kubelet/config kubelet/pod kubelet/runtime kubelet/gate
+needs.kubelet/api := $(kubelet.pkg) pkg/net kubelet/runtime kubelet/gate
 needs.kubelet := $(kubelet.pkg) pkg/net kubelet/config kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg \
 	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/api
 

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /containerLogs: a file of the runtime on its way to a client, filtered line by line, followed when asked.
+ * /containerLogs: a container's log file to a client, once or as it grows.
  *
- * At most one piece of 64 KiB is read a turn, and only when the client has taken the last one: a slow client costs a
- * buffer, a long file never the loop. While following, the folder is watched; a rotated file is read to its end before
- * the new one of the same name.
+ * All on the loop, one piece of at most 64 KiB a turn, and only while the client takes what was sent before. A log that
+ * is followed is watched with inotify on its folder, so that a rotated file (renamed, then made anew) is seen: what the
+ * old one still got is read first, then the new one from its start. Once a second the runtime is asked whether the
+ * container still runs; when it does not, the rest is read and the answer ends.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -19,315 +23,465 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
+#include "pkg/cri/cri.h"
 
 enum {
-	PIECE = 64 * 1024,
-	LOOK_MS = 1000, /* what inotify did not tell: the end of the container, a file system without it */
+	PIECE_BYTES = 64 << 10,
+	ASK_PERIOD_MS = 1000, /* stock's logForceCheckPeriod */
+	EVENTS_BYTES = 4096,
 };
 
-struct reading {
+struct log_stream {
 	struct call *call;
 	struct sink sink;
 	struct log_filter filter;
-	const char *path, *uid, *container_id;
-	int fd, inotify;
-	struct loop_fd *watch;
-	struct loop_timer look;
-	struct buf line; /* begun and not ended yet */
-	bool ended, waiting;
+	char *container_id, *full_id; /* in the call's arena */
+	char path[PATH_MAX];
+	const char *name; /* of the file, in path */
+
+	int fd;
+	int64_t offset;  /* of the next read; for the tail, of the block looked at */
+	struct buf line; /* the beginning of a line whose end was not read yet */
+	struct log_tail tail;
+	bool finding_tail;
+
+	int notify_fd;
+	struct loop_fd *notify;
+	struct loop_timer timer;
+	bool waiting;   /* at the end, for more */
+	bool changed;   /* something came while there was no waiting */
+	bool made_anew; /* the name stands for another file now */
+	bool is_over;   /* the container has ended: stop at the end of the file */
+	bool last;      /* what is in the sink is the last */
 };
 
-/* ---- the end ---- */
+/* ---- end ---- */
 
-static void let_go(struct reading *reading)
+static void stream_close(struct log_stream *stream)
 {
-	sink_close(&reading->sink);
-	loop_timer_stop(&reading->look);
-	loop_fd_unwatch(reading->watch);
-	reading->watch = NULL;
-	fd_done(&reading->fd);
-	fd_done(&reading->inotify);
-	buf_done(&reading->line);
+	sink_close(&stream->sink);
+	loop_timer_stop(&stream->timer);
+	if (stream->notify)
+		loop_fd_unwatch(stream->notify);
+	stream->notify = NULL;
+	fd_done(&stream->notify_fd);
+	stream->notify_fd = -1;
+	fd_done(&stream->fd);
+	stream->fd = -1;
+	buf_done(&stream->line);
 }
 
-static void logs_stop(struct call *call)
+static void stream_stop(struct call *call)
 {
-	let_go(call->work);
+	stream_close(call->work);
 }
 
-static void logs_broken(void *owner)
+static void stream_broken(void *owner)
 {
-	struct reading *reading = owner;
-	struct call *call = reading->call;
+	struct log_stream *stream = owner;
+	struct call *call = stream->call;
 
-	let_go(reading);
+	stream_close(stream);
 	gate_abort(call->api->gate, call->id);
-	call_end(call);
+	call->gone = true;
+	call->stop_work = NULL;
+	if (call->task)
+		task_cancel(call->task);
+	else
+		call_end(call);
 }
 
-static void logs_finish(struct reading *reading)
+/* The head is out, so whatever goes wrong now is told in the body, as stock does. */
+static void stream_fail(struct log_stream *stream, const char *text)
 {
-	struct call *call = reading->call;
+	buf_puts(&stream->sink.out, text);
+	stream->last = true;
+	stream->waiting = false;
+	sink_push(&stream->sink);
+}
 
-	let_go(reading);
-	gate_end(call->api->gate, call->id);
-	call_end(call);
+static void stream_finish(struct log_stream *stream)
+{
+	stream->last = true;
+	stream->waiting = false;
+	sink_push(&stream->sink);
 }
 
 /* ---- reading ---- */
 
-/* 1: the client has all that it asked for. */
-static int take_line(struct reading *reading, const char *line, size_t size, bool whole)
+static int open_log(struct log_stream *stream, struct err *err)
 {
-	struct err err;
-	int code = log_filter_line(&reading->filter, line, size, whole, &reading->sink.out, &err);
+	struct stat st;
+	_cleanup_fd_ int fd = open(stream->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-	if (code < 0) {
-		/* The answer has begun, so the reason can only be part of it, as in stock. */
-		buf_printf(&reading->sink.out, "%s", err.text);
-		return 1;
+	if (fd < 0)
+		return err_set(err, -errno, "failed to open log file \"%s\": open %s: %s", stream->path, stream->path,
+			       strerror(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_set(err, -EINVAL, "failed to open log file \"%s\": not a regular file", stream->path);
+	fd_done(&stream->fd);
+	stream->fd = fd_steal(&fd);
+	stream->offset = 0;
+	buf_clear(&stream->line);
+	return 0;
+}
+
+/* Feeds whole lines to the filter and keeps the beginning of the next. 1: the client has all; < 0: err. */
+static int take_lines(struct log_stream *stream, const char *bytes, size_t size, struct err *err)
+{
+	int code = 0;
+
+	while (size > 0 && code == 0) {
+		const char *end = memchr(bytes, '\n', size);
+		size_t piece = end ? (size_t)(end - bytes) : size;
+
+		if (stream->line.size > 0 || !end) {
+			buf_append(&stream->line, bytes, piece);
+			if (stream->line.overflow)
+				return err_set(err, -EMSGSIZE, "a line of the log is longer than %d bytes",
+					       LOG_RECORD_MAX);
+		}
+		if (end) {
+			bool kept = stream->line.size > 0;
+
+			code = log_filter_line(&stream->filter, kept ? stream->line.bytes : bytes,
+					       kept ? stream->line.size : piece, true, &stream->sink.out, err);
+			buf_clear(&stream->line);
+			piece++;
+		}
+		bytes += piece;
+		size -= piece;
 	}
 	return code;
 }
 
-static int take_bytes(struct reading *reading, const char *bytes, size_t size)
+/* The last block of the file first; then the one before, until enough newlines were seen. */
+static int find_tail(struct log_stream *stream, char *piece, struct err *err)
 {
-	while (size > 0) {
-		const char *newline = memchr(bytes, '\n', size);
-		size_t part = newline ? (size_t)(newline - bytes) : size;
+	int64_t start = MAX(stream->offset - PIECE_BYTES, 0);
+	size_t size = (size_t)(stream->offset - start), skip;
+	ssize_t n = size ? pread(stream->fd, piece, size, start) : 0;
 
-		if (!newline || reading->line.size > 0)
-			buf_append(&reading->line, bytes, part);
-		if (!newline)
-			return 0;
-		int code = reading->line.overflow   ? 0
-			   : reading->line.size > 0 ? take_line(reading, reading->line.bytes, reading->line.size, true)
-						    : take_line(reading, bytes, part, true);
-		buf_clear(&reading->line);
-		if (code != 0)
-			return code;
-		bytes += part + 1;
-		size -= part + 1;
+	if (n < 0 || (size_t)n != size) /* shorter: somebody cut the file; begin with what there is */
+		start = 0;
+	if (n < 0)
+		return err_set(err, -errno, "failed to tail %lld lines of log file \"%s\": %s",
+			       (long long)stream->tail.wanted, stream->path, strerror(errno));
+	if ((size_t)n == size && log_tail_step(&stream->tail, piece, size, &skip)) {
+		stream->offset = start + (int64_t)skip;
+		stream->finding_tail = false;
+	} else {
+		stream->offset = start;
+		stream->finding_tail = start > 0;
 	}
 	return 0;
 }
 
-static bool is_running(const struct reading *reading)
+static void wait_for_more(struct log_stream *stream);
+
+/* Nobody writes any more: a last line without its newline counts too. */
+static void end_of_log(struct log_stream *stream)
 {
-	const struct api_pods *pods = &reading->call->api->options.pods;
-	const struct runtime_pod *observed = pods->observed(pods->owner, reading->uid);
+	struct err err;
 
-	for (size_t i = 0; observed && i < observed->n_containers; i++)
-		if (str_eq(observed->containers[i].id, reading->container_id))
-			return observed->containers[i].state == RUNTIME_RUNNING ||
-			       observed->containers[i].state == RUNTIME_CREATED;
-	return false;
-}
-
-/* The runtime closed this file and opened a new one of its name. */
-static bool open_rotated(struct reading *reading)
-{
-	struct stat ours, there;
-
-	if (fstat(reading->fd, &ours) < 0 || stat(reading->path, &there) < 0 ||
-	    (ours.st_ino == there.st_ino && ours.st_dev == there.st_dev))
-		return false;
-	int fd = open(reading->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return false;
-	fd_done(&reading->fd);
-	reading->fd = fd;
-	return true;
-}
-
-/* The last line of a log that nobody writes any more may lack its newline. */
-static void finish_file(struct reading *reading)
-{
-	if (reading->line.size > 0 && !reading->line.overflow)
-		take_line(reading, reading->line.bytes, reading->line.size, false);
-	reading->ended = true;
-}
-
-static void read_more(struct reading *reading)
-{
-	char piece[PIECE];
-
-	while (!reading->ended && reading->sink.out.size == 0) {
-		ssize_t n = read(reading->fd, piece, sizeof piece);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n > 0) {
-			if (take_bytes(reading, piece, (size_t)n) != 0)
-				reading->ended = true;
-			continue;
-		}
-		if (n == 0 && open_rotated(reading))
-			continue;
-		if (n == 0 && reading->filter.options.follow && is_running(reading))
-			return;
-		/* It may have written between our read and its end. */
-		n = n == 0 ? read(reading->fd, piece, sizeof piece) : n;
-		if (n > 0 && take_bytes(reading, piece, (size_t)n) == 0)
-			continue;
-		finish_file(reading);
-	}
-}
-
-static void logs_next(void *owner)
-{
-	struct reading *reading = owner;
-
-	if (reading->ended) {
-		logs_finish(reading);
+	if (stream->line.size > 0 && log_filter_line(&stream->filter, stream->line.bytes, stream->line.size, false,
+						     &stream->sink.out, &err) < 0) {
+		stream_fail(stream, err.text);
 		return;
 	}
-	read_more(reading);
-	reading->waiting = reading->sink.out.size == 0 && !reading->ended;
-	if (reading->waiting)
-		sink_rest(&reading->sink);
+	stream_finish(stream);
+}
+
+static void at_end(struct log_stream *stream)
+{
+	struct err err;
+	int code;
+
+	if (!stream->filter.options.follow) {
+		end_of_log(stream);
+	} else if (stream->made_anew) {
+		stream->made_anew = false;
+		code = open_log(stream, &err);
+		if (code < 0 && code != -ENOENT) /* removed again: its next making will be seen */
+			stream_fail(stream, err.text);
+		else
+			sink_push(&stream->sink);
+	} else if (stream->is_over) {
+		end_of_log(stream);
+	} else {
+		wait_for_more(stream);
+	}
+}
+
+/* The next piece, whenever the client has taken the one before. */
+static void stream_next(void *owner)
+{
+	struct log_stream *stream = owner;
+	char piece[PIECE_BYTES];
+	struct err err;
+	ssize_t n;
+	int code;
+
+	if (stream->last) {
+		struct call *call = stream->call;
+
+		stream_close(stream);
+		gate_end(call->api->gate, call->id);
+		call->stop_work = NULL;
+		call->gone = true; /* for a question to the runtime that may be out */
+		if (call->task)
+			task_cancel(call->task);
+		else
+			call_end(call);
+		return;
+	}
+	if (stream->fd < 0 || stream->waiting) { /* not opened yet, or nothing new */
+		sink_rest(&stream->sink);
+		return;
+	}
+	if (stream->finding_tail) {
+		if (find_tail(stream, piece, &err) < 0)
+			stream_fail(stream, err.text);
+		return; /* still writable: comes back at once */
+	}
+	if (log_filter_is_done(&stream->filter)) {
+		stream_finish(stream);
+		return;
+	}
+	n = pread(stream->fd, piece, sizeof piece, stream->offset);
+	if (n < 0) {
+		err_set(&err, -errno, "failed to read log file \"%s\": %s", stream->path, strerror(errno));
+		stream_fail(stream, err.text);
+		return;
+	}
+	if (n == 0) {
+		at_end(stream);
+		return;
+	}
+	stream->offset += n;
+	code = take_lines(stream, piece, (size_t)n, &err);
+	if (code < 0)
+		stream_fail(stream, err.text);
+	else if (code > 0)
+		stream_finish(stream);
 	else
-		sink_push(&reading->sink);
+		sink_push(&stream->sink);
 }
 
-static void look_again(void *owner)
-{
-	struct reading *reading = owner;
+/* ---- following ---- */
 
-	loop_timer_start(&reading->look, LOOK_MS);
-	if (reading->waiting)
-		logs_next(reading);
+static void wake(struct log_stream *stream)
+{
+	stream->changed = !stream->waiting;
+	if (!stream->waiting)
+		return;
+	stream->waiting = false;
+	sink_push(&stream->sink);
 }
 
-static void folder_changed(void *owner, int events)
+static void still_running(void *owner, const void *result, const struct err *err)
 {
-	struct reading *reading = owner;
-	char buffer[4096];
+	struct call *call = owner;
+	const Cri__ContainerStatusResponse *response = result;
+	struct log_stream *stream;
+
+	if (call_is_over(call))
+		return;
+	stream = call->work;
+	if (err && err->code == -ECONNREFUSED) /* a runtime that is away says nothing about its containers */
+		return;
+	if (err) {
+		stream_fail(stream, err->text);
+		return;
+	}
+	if (!response->status || response->status->state != CRI__CONTAINER_STATE__CONTAINER_RUNNING) {
+		stream->is_over = true;
+		wake(stream);
+	}
+}
+
+static void ask_runtime(struct log_stream *stream)
+{
+	struct call *call = stream->call;
+	Cri__ContainerStatusRequest request = CRI__CONTAINER_STATUS_REQUEST__INIT;
+
+	if (call->task)
+		return;
+	request.container_id = stream->container_id;
+	call->task = cri_call(call->api->options.cri, CRI_CONTAINER_STATUS, &request.base, 0, still_running, call);
+}
+
+static void tick(void *owner)
+{
+	struct log_stream *stream = owner;
+
+	ask_runtime(stream);
+	loop_timer_start(&stream->timer, ASK_PERIOD_MS);
+	wake(stream); /* also for file systems that tell nothing */
+}
+
+static void notified(void *owner, int events)
+{
+	struct log_stream *stream = owner;
+	char bytes[EVENTS_BYTES] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
 
 	(void)events;
-	while (read(reading->inotify, buffer, sizeof buffer) > 0)
-		;
-	if (reading->waiting)
-		logs_next(reading);
-}
+	while ((n = read(stream->notify_fd, bytes, sizeof bytes)) > 0) {
+		for (char *at = bytes; at < bytes + n;) {
+			const struct inotify_event *event = (const void *)at;
 
-/* ---- the start ---- */
-
-static void follow(struct reading *reading)
-{
-	const char *slash = strrchr(reading->path, '/');
-	const char *folder = arena_strndup(reading->call->arena, reading->path, (size_t)(slash - reading->path));
-
-	reading->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (reading->inotify >= 0 &&
-	    inotify_add_watch(reading->inotify, folder, IN_MODIFY | IN_CREATE | IN_MOVED_TO) >= 0)
-		reading->watch = loop_fd_watch(reading->call->api->options.loop, reading->inotify, LOOP_READ,
-					       folder_changed, reading);
-	loop_timer_start(&reading->look, LOOK_MS);
-}
-
-/* Puts the file's position where the last n lines begin. */
-static void seek_tail(struct reading *reading)
-{
-	struct log_tail tail = { .wanted = reading->filter.options.tail_lines };
-	char block[PIECE];
-	off_t end = lseek(reading->fd, 0, SEEK_END);
-
-	while (end > 0) {
-		size_t size = (size_t)MIN(end, (off_t)sizeof block), skip;
-
-		if (pread(reading->fd, block, size, end - (off_t)size) != (ssize_t)size)
-			break;
-		end -= (off_t)size;
-		if (log_tail_step(&tail, block, size, &skip)) {
-			end += (off_t)skip;
-			break;
+			if ((event->mask & (IN_CREATE | IN_MOVED_TO)) && event->len > 0 &&
+			    strcmp(event->name, stream->name) == 0)
+				stream->made_anew = true;
+			at += sizeof *event + event->len;
 		}
+		wake(stream);
 	}
-	lseek(reading->fd, MAX(end, (off_t)0), SEEK_SET);
 }
 
-static const struct runtime_container *observed_container(struct call *call, const char *uid, const char *id)
+static int watch_folder(struct log_stream *stream, struct err *err)
 {
-	const struct api_pods *pods = &call->api->options.pods;
-	const struct runtime_pod *observed = pods->observed(pods->owner, uid);
+	char folder[PATH_MAX];
+	size_t size = (size_t)(stream->name - stream->path) - 1;
 
-	for (size_t i = 0; observed && i < observed->n_containers; i++)
-		if (str_eq(observed->containers[i].id, id))
-			return &observed->containers[i];
-	return NULL;
+	memcpy(folder, stream->path, size);
+	folder[size] = 0;
+	stream->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (stream->notify_fd < 0)
+		return err_set(err, -errno, "failed to create fsnotify watcher: %s", strerror(errno));
+	if (inotify_add_watch(stream->notify_fd, size ? folder : "/",
+			      IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE) < 0)
+		return err_set(err, -errno, "failed to watch directory \"%s\": %s", folder, strerror(errno));
+	stream->notify = loop_fd_watch(stream->call->api->options.loop, stream->notify_fd, LOOP_READ, notified, stream);
+	return 0;
 }
 
-static void start_reading(struct call *call, const struct log_options *options, const char *uid,
-			  const struct runtime_container *container, const char *full_id)
+static void wait_for_more(struct log_stream *stream)
 {
-	static const struct gate_header headers[] = { { "Content-Type", "text/plain; charset=utf-8" } };
-	struct reading *reading = arena_alloc(call->arena, sizeof *reading);
+	struct err err;
 
-	reading->call = call;
-	reading->inotify = -1;
-	reading->line = BUF_INIT(LOG_RECORD_MAX);
-	reading->path = arena_strdup(call->arena, str_or(container->log_path, ""));
-	reading->uid = arena_strdup(call->arena, uid);
-	reading->container_id = arena_strdup(call->arena, container->id);
-	reading->fd = open(reading->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (reading->fd < 0) {
-		log_warn("Failed to open a container's log", "path", reading->path, "reason", strerror(errno), NULL);
-		call_refuse(call, 400, "unable to retrieve container logs for %s", full_id);
+	if (!stream->notify) {
+		if (watch_folder(stream, &err) < 0) {
+			stream_fail(stream, err.text);
+			return;
+		}
+		loop_timer_start(&stream->timer, ASK_PERIOD_MS);
+		ask_runtime(stream);
+		return; /* reads again: what was written before the watch was not told */
+	}
+	if (stream->changed) { /* told while the client was slow */
+		stream->changed = false;
 		return;
 	}
-	log_filter_init(&reading->filter, options);
-	if (options->tail_lines >= 0)
-		seek_tail(reading);
-	loop_timer_init(&reading->look, call->api->options.loop, look_again, reading);
-	if (sink_open(&reading->sink, call->api->options.loop, call->api->gate, call->id, headers, ARRAY_LEN(headers),
-		      logs_next, logs_broken, reading) < 0) {
-		let_go(reading);
-		call_end(call);
+	stream->waiting = true;
+	sink_rest(&stream->sink);
+}
+
+/* ---- start ---- */
+
+static void start_reading(struct log_stream *stream, const char *log_path)
+{
+	struct stat st;
+	struct err err;
+	char *slash;
+
+	if (!realpath(log_path, stream->path)) {
+		err_set(&err, -errno, "failed to try resolving symlinks in path \"%s\": lstat %s: %s", log_path,
+			log_path, errno == ENOENT ? "no such file or directory" : strerror(errno));
+		stream_fail(stream, err.text);
 		return;
 	}
-	reading->ended = log_filter_is_done(&reading->filter);
-	call->work = reading;
-	call->stop_work = logs_stop;
-	if (options->follow)
-		follow(reading);
+	slash = strrchr(stream->path, '/');
+	stream->name = slash + 1;
+	if (open_log(stream, &err) < 0) {
+		stream_fail(stream, err.text);
+		return;
+	}
+	if (stream->filter.options.tail_lines >= 0 && fstat(stream->fd, &st) == 0 && st.st_size > 0) {
+		stream->tail.wanted = stream->filter.options.tail_lines;
+		stream->offset = st.st_size;
+		stream->finding_tail = true;
+	}
+	sink_push(&stream->sink);
+}
+
+static void path_known(void *owner, const void *result, const struct err *err)
+{
+	struct call *call = owner;
+	const Cri__ContainerStatusResponse *response = result;
+	struct log_stream *stream;
+	char text[256];
+
+	if (call_is_over(call))
+		return;
+	stream = call->work;
+	if (err || !response->status) {
+		struct err unknown;
+
+		err_set(&unknown, -EREMOTEIO, "unable to retrieve container logs for %.200s", stream->full_id);
+		memcpy(text, unknown.text, sizeof text);
+		text[sizeof text - 1] = 0;
+		stream_fail(stream, text);
+		return;
+	}
+	start_reading(stream, response->status->log_path);
 }
 
 void logs_serve(struct call *call)
 {
 	const struct api_pods *pods = &call->api->options.pods;
-	const char *name = call->match.container, *id, *full_id;
+	const struct route_match *match = &call->match;
+	struct log_stream *stream = arena_alloc(call->arena, sizeof *stream);
+	Cri__ContainerStatusRequest request = CRI__CONTAINER_STATUS_REQUEST__INIT;
 	struct log_options options;
+	const Core__Pod *pod;
+	const char *id, *full_id;
 	struct err err;
-	bool in_spec;
-	int status = log_options_parse(&call->query, clock_wall_ns(), &options, &err);
+	bool found;
+	int status;
 
-	if (status != 200) {
-		call_refuse(call, status, "%s", err.text);
+	if (!*match->pod || !*match->container || !*match->namespace_) {
+		call_refuse(call, 400, "{\"message\": \"Missing %s.\"}",
+			    !*match->pod         ? "podID"
+			    : !*match->container ? "container name"
+						 : "podNamespace");
 		return;
 	}
-	const Core__Pod *pod = pods->find(pods->owner, call->match.namespace_, call->match.pod);
+	status = log_options_parse(&call->query, clock_wall_ns(), &options, &err);
+	pod = status == 422 || (status == 400 && err.text[0] == '{')
+		      ? NULL
+		      : pods->find(pods->owner, match->namespace_, match->pod);
 	if (!pod) {
-		call_refuse(call, 404, "pod \"%s\" does not exist", call->match.pod);
+		if (status != 200 && err.text[0] == '{')
+			call_refuse(call, status, "%s", err.text);
+		else
+			call_refuse(call, 404, "pod \"%s\" does not exist", match->pod);
 		return;
 	}
-	api_container_spec(pod, name, &in_spec);
-	if (!in_spec) {
-		call_refuse(call, 404, "container \"%s\" not found in pod \"%s\"", name, call->match.pod);
+	api_container_spec(pod, match->container, &found);
+	if (!found) {
+		call_refuse(call, 404, "container \"%s\" not found in pod \"%s\"", match->container, match->pod);
 		return;
 	}
-	if (!pod->status ||
-	    log_container_id(pod->status, call->match.pod, name, options.previous, &id, &full_id, &err) < 0) {
-		call_refuse(call, 400, "%s",
-			    pod->status
-				    ? err.text
-				    : arena_printf(call->arena, "container \"%s\" in pod \"%s\" is waiting to start",
-						   name, call->match.pod));
+	if (status != 200 ||
+	    log_container_id(pod->status, match->pod, match->container, options.previous, &id, &full_id, &err) < 0) {
+		call_refuse(call, 400, "%s", err.text);
 		return;
 	}
-	const struct runtime_container *container = observed_container(call, pod->metadata->uid, id);
-	if (!container)
-		call_refuse(call, 400, "unable to retrieve container logs for %s", full_id);
-	else
-		start_reading(call, &options, pod->metadata->uid, container, full_id);
+	*stream = (struct log_stream){ .call = call, .fd = -1, .notify_fd = -1, .line = BUF_INIT(LOG_RECORD_MAX) };
+	stream->container_id = arena_strdup(call->arena, id);
+	stream->full_id = arena_strdup(call->arena, full_id);
+	log_filter_init(&stream->filter, &options);
+	loop_timer_init(&stream->timer, call->api->options.loop, tick, stream);
+	/* The head goes out before the first line, so that a client who follows knows that it was let in. */
+	if (sink_open(&stream->sink, call->api->options.loop, call->api->gate, call->id, NULL, 0, stream_next,
+		      stream_broken, stream) < 0) {
+		call_end(call);
+		return;
+	}
+	call->work = stream;
+	call->stop_work = stream_stop;
+	request.container_id = stream->container_id;
+	call->task = cri_call(call->api->options.cri, CRI_CONTAINER_STATUS, &request.base, 0, path_known, call);
 }

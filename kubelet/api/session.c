@@ -22,6 +22,7 @@
 
 enum {
 	DIAL_MS = 5000,     /* the runtime is on this machine */
+	ANSWER_MS = 30000,  /* to the first byte of its answer: as long as clients wait for a stream */
 	HEAD_MAX = 1 << 20, /* the client's own limit */
 	PORTS_MAX = 1000,
 };
@@ -56,7 +57,12 @@ static void dial_failed(struct dialing *dialing, const char *why)
 
 static void dial_too_late(void *owner)
 {
-	dial_failed(owner, "i/o timeout");
+	struct dialing *dialing = owner;
+
+	if (dialing->head.size > 0)
+		dial_failed(dialing, "i/o timeout");
+	else
+		dial_failed(dialing, "the runtime did not answer within 30s");
 }
 
 /* ---- the request that goes to the runtime ---- */
@@ -87,14 +93,18 @@ static void put_protocols(struct call *call, struct buf *head)
 			buf_printf(head, "%s: %s\r\n", call->request.headers[i].name, call->request.headers[i].value);
 }
 
+/* The client's address without its port and, for IPv6, without brackets. */
 static void put_forwarded_for(struct call *call, struct buf *head)
 {
-	const char *colon = strrchr(call->request.client, ':');
+	const char *client = call->request.client, *colon = strrchr(client, ':');
 	const char *before = gate_request_header(&call->request, "X-Forwarded-For");
-	size_t size = colon ? (size_t)(colon - call->request.client) : strlen(call->request.client);
+	size_t size = colon ? (size_t)(colon - client) : strlen(client);
 
-	buf_printf(head, "X-Forwarded-For: %s%s%.*s\r\n", before ? before : "", before ? ", " : "", (int)size,
-		   call->request.client);
+	if (size > 1 && client[0] == '[' && client[size - 1] == ']') {
+		client++;
+		size -= 2;
+	}
+	buf_printf(head, "X-Forwarded-For: %s%s%.*s\r\n", before ? before : "", before ? ", " : "", (int)size, client);
 }
 
 static void build_head(struct dialing *dialing)
@@ -130,10 +140,26 @@ static void hand_over(struct dialing *dialing)
 	log_v(2, "Session started", "path", call->request.path, "user", call->verdict.text, NULL);
 }
 
+/* 1: the head is written, 0: not yet, negative: why never. */
+static int write_head(struct dialing *dialing)
+{
+	while (dialing->head.size > 0) {
+		ssize_t n = send(dialing->fd, dialing->head.bytes, dialing->head.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return 0;
+		if (n < 0)
+			return -errno;
+		buf_consume(&dialing->head, (size_t)n);
+	}
+	return 1;
+}
+
+/* First to write, then, once, to read: the answer has begun, and is the gate's to read. */
 static void dial_ready(void *owner, int events)
 {
 	struct dialing *dialing = owner;
-	int why = 0;
+	int why = 0, code;
 	socklen_t size = sizeof why;
 
 	(void)events;
@@ -142,18 +168,27 @@ static void dial_ready(void *owner, int events)
 		dial_failed(dialing, strerror(why));
 		return;
 	}
-	while (dialing->head.size > 0) {
-		ssize_t n = send(dialing->fd, dialing->head.bytes, dialing->head.size, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n < 0) {
-			dial_failed(dialing, strerror(errno));
-			return;
-		}
-		buf_consume(&dialing->head, (size_t)n);
+	if (dialing->head.size == 0) {
+		hand_over(dialing);
+		return;
 	}
-	hand_over(dialing);
+	code = write_head(dialing);
+	if (code < 0) {
+		dial_failed(dialing, strerror(-code));
+	} else if (code > 0) {
+		loop_timer_start(&dialing->deadline, ANSWER_MS);
+		loop_fd_set(dialing->watch, LOOP_READ);
+	}
+}
+
+/* As Kubernetes looks for it: the word anywhere in any Connection header. */
+static bool wants_upgrade(const struct gate_request *request)
+{
+	for (size_t i = 0; i < request->n_headers; i++)
+		if (strcasecmp(request->headers[i].name, "Connection") == 0 &&
+		    strcasestr(request->headers[i].value, "upgrade"))
+			return true;
+	return false;
 }
 
 static void dial(struct call *call, const char *url)
@@ -172,7 +207,7 @@ static void dial(struct call *call, const char *url)
 		dial_failed(dialing, err.text);
 		return;
 	}
-	if (!gate_request_header(&call->request, "Upgrade")) {
+	if (!wants_upgrade(&call->request)) {
 		dial_stop(call);
 		call_error(call, 500, "Upgrade request required");
 		return;
@@ -312,33 +347,69 @@ static void attach_serve(struct call *call)
 	call->task = cri_call(call->api->options.cri, CRI_ATTACH, &request->base, 0, url_came, call);
 }
 
-/* Ports of the old WebSocket form, in the query. */
+static bool is_websocket(const struct gate_request *request)
+{
+	const char *upgrade = gate_request_header(request, "Upgrade");
+
+	return wants_upgrade(request) && upgrade && strcasecmp(upgrade, "websocket") == 0;
+}
+
+/* As strconv.ParseUint(text, 10, 16), for what its errors say. */
+static const char *parse_port(const char *text, int32_t *ret_port)
+{
+	int32_t port = 0;
+
+	for (const char *at = text; *at; at++)
+		if (*at < '0' || *at > '9')
+			return "invalid syntax";
+	for (const char *at = text; *at; at++) {
+		port = port * 10 + (*at - '0');
+		if (port > UINT16_MAX)
+			return "value out of range";
+	}
+	*ret_port = port;
+	return *text ? NULL : "invalid syntax";
+}
+
+static bool read_port_list(struct call *call, const char *text, Cri__PortForwardRequest *request)
+{
+	char *list = arena_strdup(call->arena, text), *one;
+
+	while ((one = strsep(&list, ","))) {
+		int32_t port;
+		const char *why = parse_port(one, &port);
+
+		if (why) {
+			call_refuse(call, 400,
+				    "unable to parse \"%s\" as a port: strconv.ParseUint: parsing \"%s\": %s", text,
+				    one, why);
+			return false;
+		}
+		if (port < 1) {
+			call_refuse(call, 400, "port \"%s\" must be > 0", text);
+			return false;
+		}
+		if ((request->n_port & (request->n_port - 1)) == 0)
+			request->port = pb_grow(call->arena, request->port, request->n_port, sizeof *request->port);
+		request->port[request->n_port++] = port;
+	}
+	return true;
+}
+
+/* Ports of the old WebSocket form, in the query; SPDY names them stream by stream. */
 static bool read_ports(struct call *call, Cri__PortForwardRequest *request)
 {
 	const char *text;
-	bool websocket = str_eq(gate_request_header(&call->request, "Upgrade"), "websocket");
 
-	if (!websocket)
+	if (!is_websocket(&call->request))
 		return true;
-	for (size_t i = 0; i < PORTS_MAX && (text = query_get_nth(&call->query, "port", i)); i++) {
-		char *list = arena_strdup(call->arena, text);
-
-		while (*list) {
-			size_t size = strcspn(list, ",");
-			bool last = list[size] == 0;
-			int64_t port;
-
-			list[size] = 0;
-			if (str_to_i64(list, 1, 65535, &port) < 0) {
-				call_refuse(call, 400, "port \"%s\" must be an integer between 1 and 65535", list);
-				return false;
-			}
-			if ((request->n_port & (request->n_port - 1)) == 0)
-				request->port =
-					pb_grow(call->arena, request->port, request->n_port, sizeof *request->port);
-			request->port[request->n_port++] = (int32_t)port;
-			list += size + !last;
+	for (size_t i = 0; (text = query_get_nth(&call->query, "port", i)); i++) {
+		if (!*text || i >= PORTS_MAX) {
+			call_refuse(call, 400, *text ? "too many ports" : "query parameter \"port\" cannot be empty");
+			return false;
 		}
+		if (!read_port_list(call, text, request))
+			return false;
 	}
 	if (request->n_port == 0) {
 		call_refuse(call, 400, "query parameter \"port\" is required");
