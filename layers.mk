@@ -6,7 +6,7 @@
 #   needs.FOLDER   folders of ours     libs.FOLDER   libraries whose headers only this folder includes
 
 needs.pkg/base :=
-needs.pkg/test := pkg/base
+needs.pkg/test := pkg/base pkg/loop
 needs.pkg/loop := pkg/base
 needs.pkg/sys := pkg/base
 needs.pkg/codec := pkg/base gen

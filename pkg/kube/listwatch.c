@@ -17,6 +17,7 @@ enum {
 	BACKOFF_LAST_MS = 30000,
 	WATCH_MIN_S = 300, /* the server ends a watch after a random time between this and its double */
 	SHORT_WATCH_MS = 1000,
+	BACKOFF_RESET_MS = 120000, /* a watch that held so long was well, client-go's time */
 };
 
 /* What is remembered of an object, to tell changes after a new list. */
@@ -35,6 +36,7 @@ struct kube_listwatch {
 	struct loop_timer again;
 	int64_t backoff_ms, started_ms;
 	bool synced, relist, freed, progressed;
+	bool calling; /* the owner is being called with no request out: it may free us there */
 };
 
 static void known_free(struct known *known)
@@ -84,6 +86,10 @@ static void take_object(struct kube_listwatch *lw, ProtobufCMessage *object, str
 	if (known && !str_eq(known->uid, meta->uid)) { /* deleted and made again while we did not look */
 		forget(lw, key);
 		known = NULL;
+		if (lw->freed) {
+			arena_free(arena);
+			return;
+		}
 	}
 	if (known && str_eq(known->version, meta->resourceversion)) {
 		known->round = lw->round;
@@ -161,9 +167,13 @@ static void failed(struct kube_listwatch *lw, const struct err *err)
 	log_v(2, "A list or watch failed", "path", lw->path, "query", str_or(lw->query, ""), "err", err->text, NULL);
 	if (err->code == -ESTALE)
 		lw->relist = true;
+	lw->calling = true;
 	if (lw->spec.failed)
 		lw->spec.failed(lw->spec.owner, err);
-	if (!lw->freed)
+	lw->calling = false;
+	if (lw->freed)
+		free_now(lw);
+	else
 		start_later(lw, next_backoff(lw));
 }
 
@@ -175,7 +185,7 @@ static void drop_those_of_older_rounds(struct kube_listwatch *lw)
 	const char *key;
 	void *value;
 
-	while (map_next(lw->known, &at, &key, &value)) {
+	while (!lw->freed && map_next(lw->known, &at, &key, &value)) {
 		if (((struct known *)value)->round == lw->round)
 			continue;
 		_cleanup_free_ char *copy = xstrdup(key);
@@ -197,6 +207,7 @@ static void list_done(void *owner, const void *result, const struct err *err)
 		failed(lw, err);
 		return;
 	}
+	lw->calling = true;
 	lw->round++;
 	lw->relist = false;
 	lw->backoff_ms = 0;
@@ -210,9 +221,13 @@ static void list_done(void *owner, const void *result, const struct err *err)
 	drop_those_of_older_rounds(lw);
 	set_version(lw, list->metadata ? list->metadata->resourceversion : NULL);
 	lw->synced = true;
-	if (lw->spec.synced)
+	if (lw->spec.synced && !lw->freed)
 		lw->spec.synced(lw->spec.owner);
-	start_later(lw, 0);
+	lw->calling = false;
+	if (lw->freed)
+		free_now(lw);
+	else
+		start_later(lw, 0);
 }
 
 static void list(struct kube_listwatch *lw)
@@ -226,13 +241,20 @@ static void list(struct kube_listwatch *lw)
 
 /* ---- watch ---- */
 
+/* This watch is of no more use. */
+static void list_instead(struct kube_listwatch *lw)
+{
+	lw->relist = true;
+	task_cancel(lw->task);
+}
+
 static void watch_error(struct kube_listwatch *lw, const ProtobufCBinaryData *raw)
 {
 	_cleanup_arena_ struct arena *arena = arena_new_limited(KUBE_OBJECT_MAX);
 	ProtobufCMessage *message;
 	struct err err;
 
-	lw->relist = true; /* 410, and whatever else the server does not go on from */
+	list_instead(lw); /* 410, and whatever else the server does not go on from */
 	if (pbjson_decode(&meta__status__descriptor, (const char *)raw->data, raw->len, arena, &message, &err) == 0)
 		log_v(2, "A watch ended with an error", "path", lw->path, "message",
 		      str_or(((Meta__Status *)message)->message, ""), NULL);
@@ -250,7 +272,7 @@ static void watch_line(void *owner, const char *json, size_t size)
 		return;
 	if (pbjson_decode(&meta__watch_event__descriptor, json, size, scratch, &message, &err) < 0) {
 		log_error(&err, "Failed to decode a watch event", "path", lw->path, NULL);
-		lw->relist = true;
+		list_instead(lw);
 		return;
 	}
 	const Meta__WatchEvent *event = (const Meta__WatchEvent *)message;
@@ -288,7 +310,9 @@ static void watch_done(void *owner, const void *result, const struct err *err)
 		free_now(lw);
 		return;
 	}
-	if (err && !lw->progressed) {
+	if (loop_now_ms(kube_loop(lw->kube)) - lw->started_ms > BACKOFF_RESET_MS)
+		lw->backoff_ms = 0;
+	if (err && !lw->progressed && !lw->relist) {
 		failed(lw, err);
 		return;
 	}
@@ -346,7 +370,7 @@ void kube_listwatch_free(struct kube_listwatch *lw)
 	loop_timer_stop(&lw->again);
 	if (lw->task)
 		task_cancel(lw->task);
-	else
+	else if (!lw->calling)
 		free_now(lw);
 }
 
