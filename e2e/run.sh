@@ -5,7 +5,8 @@
 #   run.sh [NAME...]    all cases, or these (names, numbers or patterns; CASE="NAME..." says the same)
 #
 # KUBELET=ours (default) or stock; RIG_ID=1 by default; E2E_JOBS cases at once; KEEP=1 leaves the cluster running.
-# A case says in its head: "# group: alone" when it kills or restarts something, "# only: ours|stock REASON".
+# A case says in its head: "# group: alone" when it kills or restarts something, "# only: ours|stock REASON" when it asks for something that the other one does not do,
+# "# not-yet: REASON" when it passes on stock and is known to fail on ours.
 set -euo pipefail
 
 export RIG_ID=${RIG_ID:-1} KUBELET=${KUBELET:-ours}
@@ -20,22 +21,39 @@ field() {
 	sed -n "s/^# $1: //p" "$2" | head -n 1
 }
 
+try_case() {
+	rm -rf "${out:?}/$2.first"
+	mkdir -p "$out/$2"
+	NS=e2e-$2-$((EPOCHSECONDS % 10000)) WORK=$out/$2 timeout -k 20 "$limit" bash "$1" >"$out/$2/log" 2>&1
+}
+
 # One case in a namespace and a folder of its own; its verdict is one line.
 run_case() {
-	local file=$1 name start code=0 only
+	local file=$1 name start code=0 only again=
 	name=$(basename "$file" .sh)
 	only=$(field only "$file")
 	if [ -n "$only" ] && [ "${only%% *}" != "$KUBELET" ]; then
 		echo "ok - $name # skip only for ${only%% *}: ${only#* }"
 		return
 	fi
+	only=$(field not-yet "$file")
+	if [ -n "$only" ] && [ "$KUBELET" = ours ]; then
+		echo "ok - $name # skip not yet on ours: $only"
+		return
+	fi
 	start=$EPOCHREALTIME
-	mkdir -p "$out/$name"
-	NS=e2e-$name-$((EPOCHSECONDS % 10000)) WORK=$out/$name timeout -k 20 "$limit" bash "$file" >"$out/$name/log" 2>&1 || code=$?
+	try_case "$file" "$name" || code=$?
+	if [ $code -ne 0 ] && [ $code -ne 77 ]; then
+		# A second try is for the machine's bad moments; it is shown, and counted at the end.
+		mv "$out/$name" "$out/$name.first" 2>/dev/null || true
+		code=0
+		again=" on the second try"
+		try_case "$file" "$name" || code=$?
+	fi
 	start=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
 	case $code in
 	0)
-		echo "ok - $name ($start s)"
+		echo "ok - $name ($start s)$again"
 		rm -rf "${out:?}/$name" || true
 		;;
 	77)
@@ -99,6 +117,8 @@ done
 [ "$started" = no ] || [ -n "${KEEP:-}" ] || "$e2e/rig/rig.sh" down
 failed=$(grep -c '^not ok' "$results" || true)
 skipped=$(grep -c '^ok .*# skip' "$results" || true)
+again=$(grep -c 'on the second try' "$results" || true)
+[ "$again" = 0 ] || echo "# $again passed on the second try only"
 passed=$(($(grep -c '^ok' "$results" || true) - skipped))
 echo "e2e: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -251,7 +251,8 @@ struct task *child_run(struct loop *loop, const struct child_spec *spec, task_do
 		}
 	}
 	if (code < 0) {
-		err_set(&child->why, code, "cannot start %s: %s", spec->program, strerror(-code));
+		errno = -code;
+		err_errno(&child->why, "cannot start %s", spec->program);
 		loop_post(loop, child_could_not_start, child);
 	} else if (spec->timeout_ms > 0) {
 		loop_timer_start(&child->timer, spec->timeout_ms);
