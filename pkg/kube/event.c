@@ -10,14 +10,19 @@
 #include "pkg/base/list.h"
 #include "pkg/base/log.h"
 #include "pkg/base/map.h"
+#include "pkg/base/rand.h"
 #include "pkg/codec/pb.h"
-#include "pkg/codec/rfc3339.h"
+#include "pkg/codec/pbjson.h"
 #include "pkg/codec/utf8.h"
 
 enum {
 	MESSAGE_MAX = 1024, /* the API refuses longer ones */
 	SPAM_BURST = 25,    /* client-go's spam filter: per source and object */
 	SPAM_PERIOD_MS = 300000,
+	SIMILAR_MAX = 10, /* different messages of one reason about one object; from here on they become one event */
+	SIMILAR_MS = 600000,
+	RETRY_MS = 10000, /* while the API server cannot be reached, client-go's numbers */
+	TRIES = 12,
 };
 
 /* An event of ours in the API, to count repeats on. */
@@ -34,11 +39,18 @@ struct bucket {
 	int64_t filled_ms;
 };
 
+/* What was said lately about one object for one reason. */
+struct similar {
+	struct map *messages; /* a set */
+	int64_t last_ms;
+};
+
 struct waiting {
 	struct list link;
 	struct arena *arena;
 	Core__Event *event;
 	char *key;
+	int tries;
 };
 
 struct kube_events {
@@ -47,6 +59,7 @@ struct kube_events {
 	struct map *sent;    /* key: object, type, reason, message */
 	struct list by_age;  /* of sent */
 	struct map *buckets; /* key: object */
+	struct map *similar; /* key: object, type, reason */
 	struct list waiting;
 	size_t n_waiting;
 	struct waiting *out; /* being sent */
@@ -119,6 +132,42 @@ static bool is_spam(struct kube_events *events, const char *object)
 	return !take_token(&bucket->tokens, &bucket->filled_ms, 1.0 / SPAM_PERIOD_MS, SPAM_BURST, now);
 }
 
+static void forget_similar(struct kube_events *events)
+{
+	size_t at = 0;
+	void *similar;
+
+	while (map_next(events->similar, &at, NULL, &similar)) {
+		map_free(((struct similar *)similar)->messages);
+		free(similar);
+	}
+	map_free(events->similar);
+	events->similar = map_new();
+}
+
+/* True when so many different messages came for one reason that they are told as one event. */
+static bool is_combined(struct kube_events *events, const char *group, const char *message)
+{
+	struct similar *similar = map_get(events->similar, group);
+	int64_t now = clock_mono_ms();
+
+	if (!similar) {
+		if (map_size(events->similar) >= KUBE_EVENTS_KEPT)
+			forget_similar(events);
+		similar = xcalloc(1, sizeof *similar);
+		similar->messages = map_new();
+		map_set(events->similar, group, similar);
+	} else if (now - similar->last_ms > SIMILAR_MS) {
+		map_free(similar->messages);
+		similar->messages = map_new();
+	}
+	similar->last_ms = now;
+	if (!map_get(similar->messages, message) && map_size(similar->messages) + 1 >= SIMILAR_MAX)
+		return true;
+	map_set(similar->messages, message, similar);
+	return false;
+}
+
 /* ---- sending ---- */
 
 static void send_next(struct kube_events *events);
@@ -149,6 +198,10 @@ static void free_now(struct kube_events *events)
 	map_free(events->sent);
 	forget_buckets(events);
 	map_free(events->buckets);
+	forget_similar(events);
+	map_free(events->similar);
+	if (events->out) /* it waited for its next try */
+		waiting_free(events->out);
 	list_for_each(waiting, &events->waiting, struct waiting, link)
 		waiting_free(waiting);
 	free(events->component);
@@ -181,6 +234,12 @@ static void remember(struct kube_events *events, const struct waiting *waiting)
 
 static void create(struct kube_events *events);
 
+/* The server said nothing: it may be back soon. What it refuses is not worth a second try. */
+static bool is_worth_a_retry(const struct err *err)
+{
+	return err->code == -ECONNREFUSED || err->code == -ETIMEDOUT || err->code == -EIO;
+}
+
 static void event_done(void *owner, const void *result, const struct err *err)
 {
 	struct kube_events *events = owner;
@@ -199,6 +258,12 @@ static void event_done(void *owner, const void *result, const struct err *err)
 		sent_free(sent);
 		events->out = waiting;
 		create(events);
+		return;
+	}
+	if (err && is_worth_a_retry(err) && ++waiting->tries < TRIES) {
+		events->out = waiting;
+		loop_timer_start(&events->later,
+				 waiting->tries > 1 ? RETRY_MS : (int64_t)rand_below(RETRY_MS)); /* nodes apart */
 		return;
 	}
 	if (err)
@@ -223,17 +288,29 @@ static void raise_count(struct kube_events *events, const struct sent *sent)
 {
 	struct waiting *out = events->out;
 	const char *path = arena_printf(out->arena, "/api/v1/namespaces/%s/events/%s", sent->namespace_, sent->name);
-	char time[RFC3339_MAX];
+	_cleanup_buf_ struct buf json = BUF_INIT(MESSAGE_MAX * 8);
+	Core__Event patch = CORE__EVENT__INIT;
+	struct kube_ask ask = { .method = "PATCH", .path = path, .content_type = KUBE_STRATEGIC_PATCH };
+	struct err ignored; /* a message that is no text was made one before */
 
 	out->event->count = sent->count + 1;
-	rfc3339_format(out->event->lasttimestamp->seconds, 0, 0, time);
-	struct kube_ask ask = {
-		.method = "PATCH",
-		.path = path,
-		.content_type = KUBE_STRATEGIC_PATCH,
-		.json = arena_printf(out->arena, "{\"count\":%d,\"lastTimestamp\":\"%s\"}", out->event->count, time),
-	};
+	patch.has_count = 1;
+	patch.count = out->event->count;
+	patch.lasttimestamp = out->event->lasttimestamp;
+	patch.message = out->event->message; /* that of combined ones changes */
+	pbjson_encode(&patch.base, &json, &ignored);
+	ask.json = buf_text(&json);
 	events->task = kube_ask(events->kube, &ask, event_done, events);
+}
+
+static void send_out(struct kube_events *events)
+{
+	const struct sent *sent = map_get(events->sent, events->out->key);
+
+	if (sent)
+		raise_count(events, sent);
+	else
+		create(events);
 }
 
 static void send_next(struct kube_events *events)
@@ -248,16 +325,17 @@ static void send_next(struct kube_events *events)
 	events->out = list_first(&events->waiting, struct waiting, link);
 	list_remove(&events->out->link);
 	events->n_waiting--;
-	const struct sent *sent = map_get(events->sent, events->out->key);
-	if (sent)
-		raise_count(events, sent);
-	else
-		create(events);
+	send_out(events);
 }
 
 static void send_later(void *owner)
 {
-	send_next(owner);
+	struct kube_events *events = owner;
+
+	if (events->out)
+		send_out(events);
+	else
+		send_next(events);
 }
 
 /* ---- building ---- */
@@ -315,9 +393,8 @@ void kube_event(struct kube_events *events, const Core__ObjectReference *about, 
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	_cleanup_free_ char *object =
-		xasprintf("%s/%s/%s/%s/%s", str_or(about->kind, ""), str_or(about->namespace_, ""),
-			  str_or(about->name, ""), str_or(about->uid, ""), str_or(about->fieldpath, ""));
+	_cleanup_free_ char *object = xasprintf("%s/%s/%s/%s", str_or(about->kind, ""), str_or(about->namespace_, ""),
+						str_or(about->name, ""), str_or(about->uid, ""));
 	if (events->n_waiting >= KUBE_EVENTS_WAITING || is_spam(events, object)) {
 		log_v(2, "Dropped an event: too many", "object", object, "reason", reason, NULL);
 		return;
@@ -325,9 +402,19 @@ void kube_event(struct kube_events *events, const Core__ObjectReference *about, 
 	struct waiting *waiting = xcalloc(1, sizeof *waiting);
 	waiting->arena = arena_new();
 	char *message = clean_message(waiting->arena, text, strlen(text));
+	char *group = xasprintf("%s|%s|%s", object, type, reason);
+	if (is_combined(events, group, message)) {
+		_cleanup_free_ char *combined = xasprintf("(combined from similar events): %s", message);
+
+		message = clean_message(waiting->arena, combined, strlen(combined));
+		waiting->key = group;
+	} else {
+		waiting->key = xasprintf("%s|%s|%s", group, str_or(about->fieldpath, ""), message);
+		free(group);
+	}
 	waiting->event = build(events, waiting->arena, about, type, reason, message);
-	waiting->key = xasprintf("%s|%s|%s|%s", object, type, reason, message);
-	log_v(2, "Event occurred", "object", object, "type", type, "reason", reason, "message", message, NULL);
+	log_v(2, "Event occurred", "object", object, "fieldPath", str_or(about->fieldpath, ""), "type", type, "reason",
+	      reason, "message", message, NULL);
 	list_append(&events->waiting, &waiting->link);
 	events->n_waiting++;
 	send_next(events);
@@ -342,6 +429,7 @@ struct kube_events *kube_events_new(struct kube *kube, const char *component, co
 	events->host = xstrdup(host);
 	events->sent = map_new();
 	events->buckets = map_new();
+	events->similar = map_new();
 	list_init(&events->by_age);
 	list_init(&events->waiting);
 	events->qps = qps;

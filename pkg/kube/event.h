@@ -4,8 +4,9 @@
  * Events: what users read under `kubectl describe`. Sent in the background; losing one is never an error.
  *
  * An event that says the same again raises the count of the first one by a patch. Per object and source, 25 events may
- * come at once and one more each five minutes, as client-go's recorder has it; more are dropped here. At most
- * KUBE_EVENTS_WAITING wait while the API server is slow.
+ * come at once and one more each five minutes, as client-go's recorder has it; more are dropped here. From the tenth
+ * different message for one reason about one object on (in ten minutes) they are one event, "(combined from similar
+ * events): ...". At most KUBE_EVENTS_WAITING wait while the API server is slow or away; one is tried for two minutes.
  */
 #include "pkg/kube/kube.h"
 
