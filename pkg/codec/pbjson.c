@@ -526,6 +526,18 @@ static int on_begin_array(void *owner, size_t at, struct err *err)
 	return 0;
 }
 
+/* [] and {} are told from absent by an array that is not NULL: configuration files mean something by it. */
+static void mark_given(struct frame *frame)
+{
+	static void *nothing[1];
+
+	if (frame->kind == FRAME_MESSAGE || frame->field->label != PROTOBUF_C_LABEL_REPEATED)
+		return;
+	void **array = place_of(frame->home, frame->field);
+	if (!*array)
+		*array = nothing;
+}
+
 static int on_end(void *owner, size_t at, struct err *err)
 {
 	struct reader *reader = owner;
@@ -540,6 +552,7 @@ static int on_end(void *owner, size_t at, struct err *err)
 					    reader->arena, err)
 			   : 0;
 	}
+	mark_given(top(reader));
 	reader->n_frames--;
 	value_done(reader);
 	return 0;

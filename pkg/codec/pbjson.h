@@ -8,8 +8,9 @@
  * raw objects, inlined members, a few names.
  *
  * Reading: unknown fields are ignored, null means absent, managedFields are skipped (nobody of ours reads them and they
- * are half of an object). A text with a zero byte is an error except where our .proto has `bytes`. Writing: what is
- * absent in the struct is absent in JSON; the kinds of `pbjson_kinds` get their apiVersion and kind.
+ * are half of an object). An empty list or map that was given has no items but an array that is not NULL. A text with a
+ * zero byte is an error except where our .proto has `bytes`. Writing: what is absent in the struct is absent in JSON;
+ * the kinds of `pbjson_kinds` get their apiVersion and kind.
  */
 #include <protobuf-c/protobuf-c.h>
 

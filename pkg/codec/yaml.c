@@ -155,6 +155,17 @@ static int put_node(struct conversion *conversion, int index,
 	}
 }
 
+/* In the words and with the line of the stock programs' parser, a port of this one. */
+static int not_yaml(const yaml_parser_t *parser, struct err *err)
+{
+	const char *problem = parser->problem ? parser->problem : "unknown problem parsing YAML content";
+	size_t line = parser->context_mark.line ? parser->context_mark.line : parser->problem_mark.line;
+
+	if (line == 0)
+		return err_set(err, -EBADMSG, "yaml: %s", problem);
+	return err_set(err, -EBADMSG, "yaml: line %zu: %s", line + (parser->error == YAML_SCANNER_ERROR), problem);
+}
+
 int yaml_to_json(const char *yaml, size_t size, struct buf *json, struct err *err)
 {
 	_cleanup_(parser_done) yaml_parser_t parser;
@@ -163,9 +174,7 @@ int yaml_to_json(const char *yaml, size_t size, struct buf *json, struct err *er
 	base_assert(yaml_parser_initialize(&parser));
 	yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, size);
 	if (!yaml_parser_load(&parser, &conversion.document))
-		return err_set(err, -EBADMSG, "yaml: line %zu: %s%s%s", parser.problem_mark.line + 1,
-			       parser.context ? parser.context : "", parser.context ? ": " : "",
-			       parser.problem ? parser.problem : "cannot be read");
+		return not_yaml(&parser, err);
 	int code;
 	if (!yaml_document_get_root_node(&conversion.document)) {
 		json_null(&conversion.json);
