@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/config/config.h"
 
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "kubelet/config/fields.h"
 #include "kubelet/config/tables.h"
+#include "kubelet/config/taints.h"
 #include "kubelet/config/validate.h"
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
@@ -65,7 +68,6 @@ static const char *const ignored_flags[] = {
 	"log-text-split-stream",
 	"vmodule",
 	"manifest-url-header",
-	"register-with-taints",
 	"reserved-memory",
 	"pod-infra-container-image",
 };
@@ -127,6 +129,19 @@ static void tell_deprecated(const char *name)
 		name);
 }
 
+static int set_field(struct config *config, const struct config_flag *flag, const char *value, struct err *err)
+{
+	Config__KubeletConfiguration *k = config->kubelet;
+	int code = str_eq(flag->path, "registerWithTaints")
+			   ? taints_set(k, value, config->arena, err)
+			   : fields_set(&k->base, flag->path, value, config->arena, err);
+
+	if (code < 0)
+		return err_wrap(err, "failed to parse kubelet flag: invalid argument \"%s\" for \"%s--%s\" flag", value,
+				str_eq(flag->name, "v") ? "-v, " : "", flag->name);
+	return 0;
+}
+
 static int take_flag(struct parsing *parsing, const char *name, const char *value)
 {
 	const struct config_flag *flag = find_flag(name);
@@ -134,10 +149,13 @@ static int take_flag(struct parsing *parsing, const char *name, const char *valu
 	struct config *config = parsing->config;
 
 	if (flag) {
-		if (!flag->current)
-			tell_deprecated(name);
 		if (parsing->n_given == FLAGS_MAX)
 			return err_set(parsing->err, -E2BIG, "more than %d flags", FLAGS_MAX);
+		int code = set_field(config, flag, value, parsing->err);
+		if (code < 0)
+			return code;
+		if (!flag->current)
+			tell_deprecated(name);
 		parsing->given[parsing->n_given++] = (struct given){ flag, value };
 		return 0;
 	}
@@ -174,10 +192,14 @@ static int take_argument(struct parsing *parsing, const char *argument, const ch
 		return 1;
 	}
 	if (!dashes && !str_has_prefix(argument, "-v"))
-		return err_set(parsing->err, -EINVAL,
-			       argument[0] == '-' ? "failed to parse kubelet flag: unknown shorthand flag: %s"
-						  : "unknown command %s",
-			       argument);
+		return argument[0] == '-' && argument[1]
+			       ? err_set(parsing->err, -EINVAL,
+					 "failed to parse kubelet flag: unknown shorthand flag: '%c' in %s",
+					 argument[1], argument)
+			       : err_set(parsing->err, -EINVAL, "unknown command %s", argument);
+	/* -v4 and -v 4 and -v=4 */
+	if (!dashes && argument[2] && argument[2] != '=')
+		argument = arena_printf(arena, "-v=%s", argument + 2);
 	char *name = arena_strdup(arena, argument + (dashes ? 2 : 1));
 	char *equals = strchr(name, '=');
 	if (equals)
@@ -240,10 +262,12 @@ static int check_header(const char *json, size_t size, struct err *err)
 	const Core__ObjectReference *header = (const Core__ObjectReference *)message;
 	if (str_empty(header->kind))
 		return err_set(err, -EINVAL, "Object 'Kind' is missing in the file");
+	if (str_empty(header->apiversion))
+		return err_set(err, -EINVAL, "Object 'apiVersion' is missing in the file");
 	if (!str_eq(header->kind, "KubeletConfiguration") ||
 	    !str_eq(header->apiversion, "kubelet.config.k8s.io/v1beta1"))
 		return err_set(err, -EINVAL, "no kind \"%s\" is registered for version \"%s\"", header->kind,
-			       str_or(header->apiversion, ""));
+			       header->apiversion);
 	return 0;
 }
 
@@ -297,14 +321,20 @@ static int load_file(struct config *config, struct err *err)
 	const char *path = config->config_file;
 	int code = file_read(path, &yaml, err);
 
-	if (code < 0)
-		err_wrap(err, "failed to read kubelet config file \"%s\", error", path);
-	else if (yaml.size == 0)
-		code = err_set(err, -EINVAL, "kubelet config file \"%s\" was empty", path);
-	else
-		code = decode_file(config, buf_text(&yaml), yaml.size, err);
 	if (code < 0) {
-		err_wrap(err, "failed to load Kubelet config file %s, error failed to decode", path);
+		err_wrap(err, "failed to read kubelet config file \"%s\", error", path);
+	} else if (yaml.size == 0) {
+		code = err_set(err, -EINVAL, "kubelet config file \"%s\" was empty", path);
+	} else {
+		code = decode_file(config, buf_text(&yaml), yaml.size, err);
+		if (code < 0)
+			err_wrap(err, "failed to decode");
+	}
+	if (code < 0) {
+		/* No colon: stock has none here. */
+		struct err cause = *err;
+
+		err_set(err, code, "failed to load Kubelet config file %s, error %s", path, cause.text);
 		return err_wrap(err, "failed to load kubelet config file, path: %s, error", path);
 	}
 	resolve_paths(config);
@@ -313,17 +343,14 @@ static int load_file(struct config *config, struct err *err)
 
 /* ---- putting it together ---- */
 
+/* They were read once before the file, so that a wrong one is told first; now they win over it. */
 static int apply_flags(struct parsing *parsing, struct err *err)
 {
-	struct config *config = parsing->config;
-
 	for (size_t i = 0; i < parsing->n_given; i++) {
-		const struct given *given = &parsing->given[i];
-		int code = fields_set(&config->kubelet->base, given->flag->path, given->value, config->arena, err);
+		int code = set_field(parsing->config, parsing->given[i].flag, parsing->given[i].value, err);
 
 		if (code < 0)
-			return err_wrap(err, "failed to parse kubelet flag: invalid argument \"%s\" for \"--%s\" flag",
-					given->value, given->flag->name);
+			return code;
 	}
 	return 0;
 }
@@ -358,10 +385,10 @@ static void apply_defaults(struct config *config)
 	if (!has_file)
 		apply_legacy_defaults(config);
 	/* Thresholds come with a file only; flags alone get none. */
-	if (has_file && k->n_evictionhard == 0)
+	if (has_file && !k->evictionhard)
 		must_set(config, "evictionHard",
-			 "memory.available=100Mi,nodefs.available=10%,nodefs.inodesFree=5%,imagefs.available=15%,"
-			 "imagefs.inodesFree=5%");
+			 "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,"
+			 "imagefs.inodesFree<5%");
 	if (!fields_is_set(&k->base, "nodeStatusReportFrequency", true)) {
 		if (fields_is_set(&k->base, "nodeStatusUpdateFrequency", true))
 			k->nodestatusreportfrequency = k->nodestatusupdatefrequency;
@@ -380,17 +407,23 @@ static void apply_defaults(struct config *config)
 	set_if_absent(config, "logging.verbosity", "0", false);
 }
 
+static bool is_cgroup_v1(void)
+{
+	struct statfs info;
+
+	return statfs("/sys/fs/cgroup", &info) == 0 && info.f_type != CGROUP2_SUPER_MAGIC;
+}
+
 static int finish(struct parsing *parsing, struct err *err)
 {
 	struct config *config = parsing->config;
 	int code = 0;
 
-	config->kubelet =
-		PB_NEW(config->arena, Config__KubeletConfiguration, config__kubelet_configuration__descriptor);
-	if (!str_empty(config->config_file))
+	if (!str_empty(config->config_file)) {
 		code = load_file(config, err);
-	if (code == 0)
-		code = apply_flags(parsing, err);
+		if (code == 0)
+			code = apply_flags(parsing, err);
+	}
 	if (code < 0)
 		return code;
 	apply_defaults(config);
@@ -399,7 +432,7 @@ static int finish(struct parsing *parsing, struct err *err)
 			       "cloud provider %s was specified, but built-in cloud providers are disabled. Please set "
 			       "--cloud-provider=external and migrate to an external cloud provider",
 			       config->cloud_provider);
-	code = validate_kubelet(config->kubelet, err);
+	code = validate_kubelet(config->kubelet, is_cgroup_v1(), err);
 	if (code < 0)
 		return err_wrap(err, "failed to validate kubelet configuration, error");
 	return 0;
@@ -412,6 +445,7 @@ int config_load(int argc, char **argv, struct config **ret_config, struct err *e
 	struct parsing parsing = { .config = config, .err = err };
 
 	config->arena = arena;
+	config->kubelet = PB_NEW(arena, Config__KubeletConfiguration, config__kubelet_configuration__descriptor);
 	for (size_t i = 0; i < ARRAY_LEN(own_flags); i++)
 		*place_of(config, &own_flags[i]) = arena_strdup(arena, own_flags[i].initial);
 	int code = parse_argv(&parsing, argc, argv);

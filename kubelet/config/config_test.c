@@ -26,16 +26,18 @@ static const char kubeadm_file[] =
 	"runtimeRequestTimeout: 0s\n"
 	"rotateCertificates: true\n"
 	"logging: {flushFrequency: 0, options: {json: {infoBufferSize: '0'}}, verbosity: 0}\n"
+	"failCgroupV1: false\n" /* this machine may be one */
 	"maxPods: 50\n";
 
 static struct config *load(const char *file, const char *flag, struct err *err)
 {
-	_cleanup_free_ char *path = xasprintf("%s/kubelet.yaml", test_folder());
+	_cleanup_free_ char *path = file ? xasprintf("%s/kubelet.yaml", test_folder()) : xstrdup("/nonexistent");
 	char config_flag[] = "--config";
 	char *argv[] = { config_flag, config_flag, path, (char *)(uintptr_t)flag, NULL };
 	struct config *config = NULL;
 
-	CHECK_OK(file_replace(path, file, strlen(file), 0600, err), err);
+	if (file)
+		CHECK_OK(file_replace(path, file, strlen(file), 0600, err), err);
 	log_set_fd(-1);
 	err->text[0] = 0;
 	config_load(flag ? 4 : 3, argv, &config, err);
@@ -91,6 +93,27 @@ TEST(refusals_in_stock_words)
 		  "(--image-gc-low-threshold) 101 must be between 0 and 100, inclusive, invalid configuration: "
 		  "imageGCLowThresholdPercent (--image-gc-low-threshold) 101 must be less than "
 		  "imageGCHighThresholdPercent (--image-gc-high-threshold) 85]" },
+		{ "too large", kubeadm_file, "--max-pods=99999999999",
+		  "failed to parse kubelet flag: invalid argument \"99999999999\" for \"--max-pods\" flag: "
+		  "strconv.ParseInt: parsing \"99999999999\": value out of range" },
+		{ "no unit", kubeadm_file, "--sync-frequency=5",
+		  "failed to parse kubelet flag: invalid argument \"5\" for \"--sync-frequency\" flag: time: missing "
+		  "unit in duration \"5\"" },
+		{ "verbosity", kubeadm_file, "-vx",
+		  "failed to parse kubelet flag: invalid argument \"x\" for \"-v, --v\" flag: strconv.ParseUint: "
+		  "parsing \"x\": invalid syntax" },
+		{ "a threshold", kubeadm_file, "--eviction-hard=memory.available=5",
+		  "failed to parse kubelet flag: invalid argument \"memory.available=5\" for \"--eviction-hard\" "
+		  "flag: malformed pair, expect string<string" },
+		{ "another letter", kubeadm_file, "-x",
+		  "failed to parse kubelet flag: unknown shorthand flag: 'x' in -x" },
+		{ "a taint", kubeadm_file, "--register-with-taints=foo",
+		  "failed to parse kubelet flag: invalid argument \"foo\" for \"--register-with-taints\" flag: invalid "
+		  "taint spec: foo" },
+		{ "no file", NULL, NULL,
+		  "failed to load kubelet config file, path: /nonexistent, error: failed to load Kubelet config file "
+		  "/nonexistent, error failed to read kubelet config file \"/nonexistent\", error: cannot open "
+		  "/nonexistent: no such file or directory" },
 		{ "cloud provider", kubeadm_file, "--cloud-provider=aws",
 		  "cloud provider aws was specified, but built-in cloud providers are disabled. Please set "
 		  "--cloud-provider=external and migrate to an external cloud provider" },
@@ -125,11 +148,81 @@ TEST(broken_files_say_what_is_wrong)
 	}
 }
 
+TEST(empty_lists_and_maps_are_not_absent)
+{
+	static const char header[] = "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\n"
+				     "failCgroupV1: false\n";
+	_cleanup_free_ char *rootless =
+		xasprintf("%scgroupsPerQOS: false\nenforceNodeAllocatable: []\nevictionHard: {}\n", header);
+	struct err err;
+	struct config *config = load(rootless, NULL, &err);
+
+	CHECK_STR("loads", err.text, "");
+	CHECK_INT("nothing is enforced", config->kubelet->n_enforcenodeallocatable, ==, 0);
+	CHECK_INT("no thresholds", config->kubelet->n_evictionhard, ==, 0);
+	config_free(config);
+	config = load(header, NULL, &err);
+	CHECK_STR("absent: the default", config->kubelet->enforcenodeallocatable[0], "pods");
+	config_free(config);
+}
+
+TEST(taints_of_the_flag)
+{
+	struct err err;
+	struct config *config = load(kubeadm_file, "--register-with-taints=a.b/c=d:NoSchedule,e:NoExecute", &err);
+
+	CHECK_STR("loads", err.text, "");
+	CHECK_INT("two", config->kubelet->n_registerwithtaints, ==, 2);
+	CHECK_STR("key", config->kubelet->registerwithtaints[0]->key, "a.b/c");
+	CHECK_STR("value", config->kubelet->registerwithtaints[0]->value, "d");
+	CHECK_STR("effect", config->kubelet->registerwithtaints[1]->effect, "NoExecute");
+	config_free(config);
+}
+
+TEST(rules_in_stock_words)
+{
+	static const struct {
+		const char *rule, *yaml, *want;
+	} rows[] = {
+		{ "ages", "imageMinimumGCAge: 1h\nimageMaximumGCAge: 1m",
+		  "invalid configuration: imageMaximumGCAge 1m0s must be greater than imageMinimumGCAge 1h0m0s" },
+		{ "shutdown", "shutdownGracePeriod: 500ms",
+		  "invalid configuration: shutdownGracePeriod {500ms} must be either zero or otherwise >= 1 sec" },
+		{ "critical", "shutdownGracePeriod: 10s\nshutdownGracePeriodCriticalPods: 20s",
+		  "invalid configuration: shutdownGracePeriodCriticalPods {20s} must be <= shutdownGracePeriod {10s}" },
+		{ "taint", "registerWithTaints: [{key: a, effect: Foo}]", "invalid taint: {a  Foo <nil>}" },
+		{ "run once", "runOnce: true",
+		  "invalid configuration: runOnce (--runOnce) true, Runonce mode has been deprecated and should not be "
+		  "set" },
+		{ "logs", "podLogsDir: /a/../b",
+		  "invalid configuration: pod logs path \"/a/../b\" must be normalized" },
+		{ "cgroups", "systemCgroups: /x",
+		  "invalid configuration: systemCgroups (--system-cgroups) was specified and cgroupRoot "
+		  "(--cgroup-root) was not specified" },
+		{ "user namespaces", "userNamespaces: {idsPerPod: 70000}",
+		  "invalid configuration: userNamespaces.idsPerPod must be a multiple of 65536" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_free_ char *file = xasprintf("kind: KubeletConfiguration\napiVersion: "
+						      "kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n%s\n",
+						      rows[i].yaml);
+		_cleanup_free_ char *want =
+			xasprintf("failed to validate kubelet configuration, error: %s", rows[i].want);
+		struct err err;
+
+		CHECK(rows[i].rule, !load(file, NULL, &err));
+		CHECK_STR(rows[i].rule, err.text, want);
+	}
+}
+
 TEST(unknown_fields_are_tolerated)
 {
 	struct err err;
-	struct config *config = load(
-		"kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nx: 1\nport: 1\n", NULL, &err);
+	struct config *config =
+		load("kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nx: 1\nport: 1\n"
+		     "failCgroupV1: false\n",
+		     NULL, &err);
 
 	CHECK_STR("loads", err.text, "");
 	CHECK_INT("the rest is read", config->kubelet->port, ==, 1);

@@ -59,6 +59,11 @@ static int set_bool(const char *text, protobuf_c_boolean *place, struct err *err
 	return err_set(err, -EINVAL, "strconv.ParseBool: parsing \"%s\": invalid syntax", text);
 }
 
+static bool is_digits(const char *text)
+{
+	return *text && strspn(text, "0123456789") == strlen(text);
+}
+
 static int set_number(const ProtobufCFieldDescriptor *field, const char *text, void *place, struct err *err)
 {
 	bool wide = field->type == PROTOBUF_C_TYPE_INT64;
@@ -68,7 +73,8 @@ static int set_number(const ProtobufCFieldDescriptor *field, const char *text, v
 	int64_t value;
 
 	if (str_to_i64(text, low, high, &value) < 0)
-		return err_set(err, -EINVAL, "strconv.ParseInt: parsing \"%s\": invalid syntax", text);
+		return err_set(err, -EINVAL, "strconv.%s: parsing \"%s\": %s", natural ? "ParseUint" : "ParseInt", text,
+			       is_digits(text + (!natural && *text == '-')) ? "value out of range" : "invalid syntax");
 	if (wide)
 		*(int64_t *)place = value;
 	else
@@ -82,23 +88,22 @@ static int set_duration(const ProtobufCFieldDescriptor *field, const char *text,
 	Config__Duration *duration = pb_new(arena, field->descriptor);
 
 	if (duration_parse(text, &duration->ns) < 0)
-		return err_set(err, -EINVAL, "time: invalid duration \"%s\"", text);
+		return err_set(err, -EINVAL, "time: %s \"%s\"",
+			       is_digits(text) ? "missing unit in duration" : "invalid duration", text);
 	duration->has_ns = 1;
 	*(Config__Duration **)place = duration;
 	return 0;
 }
 
 /* "k=v" into a map entry: a message of key and value, where the value is a text or a boolean. */
-static int set_entry(ProtobufCMessage *entry, char *pair, struct err *err)
+static int set_entry(ProtobufCMessage *entry, char *pair, char separator, struct err *err)
 {
 	const ProtobufCFieldDescriptor *fields = entry->descriptor->fields;
-	char *equals = strchr(pair, '=');
+	char *equals = strchr(pair, separator);
 
-	/* Thresholds are written memory.available<100Mi; minimum reclaims with '='. */
 	if (!equals)
-		equals = strchr(pair, '<');
-	if (!equals)
-		return err_set(err, -EINVAL, "malformed pair, expect string=string");
+		return err_set(err, -EINVAL, "malformed pair, expect string%c%s", separator,
+			       fields[1].type == PROTOBUF_C_TYPE_BOOL ? "bool" : "string");
 	*equals = 0;
 	*(char **)place_of(entry, &fields[0]) = pair;
 	if (fields[1].type == PROTOBUF_C_TYPE_STRING) {
@@ -112,6 +117,8 @@ static int set_entry(ProtobufCMessage *entry, char *pair, struct err *err)
 static int set_list(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const char *text,
 		    struct arena *arena, struct err *err)
 {
+	/* Thresholds are written memory.available<100Mi; all else, also minimum reclaims, with '='. */
+	char separator = str_eq(field->name, "evictionHard") || str_eq(field->name, "evictionSoft") ? '<' : '=';
 	size_t n = *text ? 1 : 0, at = 0;
 	char *copy = arena_strdup(arena, text);
 
@@ -127,7 +134,7 @@ static int set_list(ProtobufCMessage *message, const ProtobufCFieldDescriptor *f
 			items[at] = item;
 		} else {
 			items[at] = pb_new(arena, field->descriptor);
-			int code = set_entry(items[at], item, err);
+			int code = set_entry(items[at], item, separator, err);
 			if (code < 0)
 				return code;
 		}
@@ -184,7 +191,7 @@ bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_
 	}
 	const void *place = place_of(message, field);
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
-		return *count_of(message, field) > 0;
+		return *count_of(message, field) > 0 || (!zero_is_absent && *(void *const *)place);
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_STRING:
 		return *(char *const *)place && (!zero_is_absent || **(char *const *)place);

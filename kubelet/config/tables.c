@@ -155,6 +155,7 @@ const struct config_flag config_flags[] = {
 	{ "qos-reserved", "qosReserved", false },
 	{ "read-only-port", "readOnlyPort", false },
 	{ "register-node", "registerNode", false },
+	{ "register-with-taints", "registerWithTaints", false },
 	{ "registry-burst", "registryBurst", false },
 	{ "registry-qps", "registryPullQPS", false },
 	{ "reserved-cpus", "reservedSystemCPUs", false },

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kubelet/config/taints.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/codec/duration.h"
@@ -24,6 +25,18 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct verdict *verdict
 	vsnprintf(sentence, sizeof sentence, format, args);
 	va_end(args);
 	buf_printf(&verdict->text, "%sinvalid configuration: %s", verdict->n++ ? ", " : "", sentence);
+}
+
+/* The few sentences of stock that do not begin like the others. */
+__attribute__((format(printf, 2, 3))) static void refuse_plainly(struct verdict *verdict, const char *format, ...)
+{
+	va_list args;
+	char sentence[ERR_TEXT_MAX];
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof sentence, format, args);
+	va_end(args);
+	buf_printf(&verdict->text, "%s%s", verdict->n++ ? ", " : "", sentence);
 }
 
 static int64_t ns_of(const Config__Duration *duration)
@@ -109,7 +122,8 @@ static void check_numbers(struct verdict *v, const Config__KubeletConfiguration 
 static void check_times(struct verdict *v, const Config__KubeletConfiguration *c)
 {
 	enum { SECOND_NS = 1000000000, MILLI_NS = 1000000 };
-	char text[DURATION_TEXT_MAX];
+	char text[DURATION_TEXT_MAX], other[DURATION_TEXT_MAX];
+	int64_t maximum = ns_of(c->imagemaximumgcage);
 	int64_t period = ns_of(c->cpucfsquotaperiod);
 	int64_t shutdown = ns_of(c->shutdowngraceperiod), critical = ns_of(c->shutdowngraceperiodcriticalpods);
 	int64_t restart = c->crashloopbackoff ? ns_of(c->crashloopbackoff->maxcontainerrestartperiod) : 0;
@@ -123,12 +137,21 @@ static void check_times(struct verdict *v, const Config__KubeletConfiguration *c
 		duration_format(ns_of(c->imageminimumgcage), text);
 		refuse(v, "imageMinimumGCAge %s must not be negative", text);
 	}
+	duration_format(maximum, text);
+	if (maximum < 0)
+		refuse(v, "imageMaximumGCAge %s must not be negative", text);
+	if (maximum > 0 && maximum <= ns_of(c->imageminimumgcage)) {
+		duration_format(ns_of(c->imageminimumgcage), other);
+		refuse(v, "imageMaximumGCAge %s must be greater than imageMinimumGCAge %s", text, other);
+	}
+	duration_format(critical, text);
+	duration_format(shutdown, other);
 	if (critical > shutdown)
-		refuse(v, "shutdownGracePeriodCriticalPods must be <= shutdownGracePeriod");
+		refuse(v, "shutdownGracePeriodCriticalPods {%s} must be <= shutdownGracePeriod {%s}", text, other);
 	if (shutdown < 0 || (shutdown > 0 && shutdown < SECOND_NS))
-		refuse(v, "shutdownGracePeriod must be either zero or otherwise >= 1 sec");
+		refuse(v, "shutdownGracePeriod {%s} must be either zero or otherwise >= 1 sec", other);
 	if (critical < 0 || (critical > 0 && critical < SECOND_NS))
-		refuse(v, "shutdownGracePeriodCriticalPods must be either zero or otherwise >= 1 sec");
+		refuse(v, "shutdownGracePeriodCriticalPods {%s} must be either zero or otherwise >= 1 sec", text);
 	if (restart < SECOND_NS || restart > INT64_C(300) * SECOND_NS)
 		refuse(v,
 		       "CrashLoopBackOff.MaxContainerRestartPeriod (got: %g seconds) must be set between 1s and 300s",
@@ -263,7 +286,36 @@ static void check_the_rest(struct verdict *v, const Config__KubeletConfiguration
 	}
 }
 
-int validate_kubelet(const Config__KubeletConfiguration *config, struct err *err)
+static void check_machine(struct verdict *v, const Config__KubeletConfiguration *c, bool cgroup_v1)
+{
+	enum { IDS_UNIT = 65536 };
+
+	for (size_t i = 0; i < c->n_registerwithtaints; i++) {
+		const Core__Taint *taint = c->registerwithtaints[i];
+
+		if (!taint_is_valid(taint))
+			refuse_plainly(v, "invalid taint: {%s %s %s <nil>}", str_or(taint->key, ""),
+				       str_or(taint->value, ""), str_or(taint->effect, ""));
+	}
+	if (!str_empty(c->reservedsystemcpus) &&
+	    (!str_empty(c->systemreservedcgroup) || !str_empty(c->kubereservedcgroup)))
+		refuse(v, "can't use reservedSystemCPUs (--reserved-cpus) with systemReservedCgroup "
+			  "(--system-reserved-cgroup) or kubeReservedCgroup (--kube-reserved-cgroup)");
+	if (cgroup_v1 && c->failcgroupv1)
+		refuse_plainly(v, "kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is "
+				  "unsupported and will be removed in a future release");
+	if (!c->usernamespaces || !c->usernamespaces->has_idsperpod)
+		return;
+	int64_t ids = c->usernamespaces->idsperpod;
+	if (ids < IDS_UNIT)
+		refuse(v, "userNamespaces.idsPerPod must not be less than %d", IDS_UNIT);
+	else if (ids % IDS_UNIT)
+		refuse(v, "userNamespaces.idsPerPod must be a multiple of %d", IDS_UNIT);
+	else if (ids > UINT32_MAX)
+		refuse(v, "userNamespaces.idsPerPod must not be more than %" PRIu32, UINT32_MAX);
+}
+
+int validate_kubelet(const Config__KubeletConfiguration *config, bool cgroup_v1, struct err *err)
 {
 	struct verdict verdict = { .text = BUF_INIT(ERR_TEXT_MAX) };
 
@@ -272,6 +324,7 @@ int validate_kubelet(const Config__KubeletConfiguration *config, struct err *err
 	check_words(&verdict, config);
 	check_enforcement(&verdict, config);
 	check_the_rest(&verdict, config);
+	check_machine(&verdict, config, cgroup_v1);
 	if (verdict.n == 1)
 		err_set(err, -EINVAL, "%s", buf_text(&verdict.text));
 	else if (verdict.n > 1)
