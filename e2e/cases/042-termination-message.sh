@@ -14,7 +14,7 @@ run file 'echo -n why >/dev/termination-log; echo log; exit 1'
 run other 'echo -n there >/tmp/reason; exit 0' 'terminationMessagePath: /tmp/reason'
 run logs 'for i in 1 2 3; do echo line $i; done; exit 2' 'terminationMessagePolicy: FallbackToLogsOnError'
 run fine 'echo log; exit 0' 'terminationMessagePolicy: FallbackToLogsOnError'
-run long 'yes x | tr -d "\n" | head -c 9000 >/dev/termination-log; exit 1'
+run long 'printf %09000d 7 >/dev/termination-log; exit 1'
 wait_ended file Failed
 wait_ended other Succeeded
 wait_ended logs Failed
