@@ -10,35 +10,100 @@
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/net/http_client.h"
+#include "pkg/net/x509.h"
 
 enum {
 	LINE_MAX_BYTES = 16 << 20, /* etcd holds objects below 2 MiB; JSON escapes may grow them */
 	WATCH_IDLE_MS = 0,         /* a quiet watch is healthy; dead peers are found by TCP keep-alive */
 	TOKEN_MAX = 64 * 1024,
+	PEM_MAX = 1024 * 1024,
+	RELOAD_MS = 60000, /* how often certificate files are looked at; client-go takes 5 minutes */
 };
 
 struct kube {
 	struct loop *loop;
 	struct http_client *http;
 	char *server, *user_agent, *token, *token_file;
+
+	/* The identity, and where a rotated one would appear. */
+	char *ca, *certificate, *key, *certificate_file, *key_file;
+	bool insecure;
+	struct loop_timer reload;
 };
+
+static void use_identity(struct kube *kube)
+{
+	struct http_identity identity = {
+		.ca = kube->ca,
+		.certificate = kube->certificate,
+		.key = kube->key,
+		.insecure = kube->insecure,
+	};
+
+	if (kube->http)
+		http_client_set_identity(kube->http, &identity);
+	else
+		kube->http = http_client_new(kube->loop, &identity);
+}
+
+static char *read_pem(const char *path, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(PEM_MAX);
+
+	return file_read(path, &text, err) < 0 ? NULL : xstrdup(buf_text(&text));
+}
+
+/* Certificate and key are replaced one after the other; a pair that does not fit is looked at again next time. */
+static void look_at_files(void *owner)
+{
+	struct kube *kube = owner;
+	struct err err;
+	_cleanup_free_ char *certificate = read_pem(kube->certificate_file, &err);
+	_cleanup_free_ char *key = certificate ? read_pem(kube->key_file, &err) : NULL;
+
+	loop_timer_start(&kube->reload, RELOAD_MS);
+	if (!key) {
+		log_error(&err, "Failed to reload the client certificate; the former one stays in use", NULL);
+		return;
+	}
+	if (str_eq(certificate, kube->certificate) && str_eq(key, kube->key))
+		return;
+	if (x509_check_pair(certificate, key, &err) < 0) {
+		log_error(&err, "Failed to reload the client certificate; the former one stays in use", NULL);
+		return;
+	}
+	free(kube->certificate);
+	free(kube->key);
+	kube->certificate = steal_pointer(&certificate);
+	kube->key = steal_pointer(&key);
+	use_identity(kube);
+	log_info("Client certificate changed", "certFile", kube->certificate_file, NULL);
+}
+
+static char *copy_or_null(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
 
 struct kube *kube_new(struct loop *loop, const struct kubeconfig *config, const char *user_agent)
 {
 	struct kube *kube = xcalloc(1, sizeof *kube);
-	struct http_identity identity = {
-		.ca = config->ca,
-		.certificate = config->certificate,
-		.key = config->key,
-		.insecure = config->insecure,
-	};
 
 	kube->loop = loop;
-	kube->http = http_client_new(loop, &identity);
+	kube->ca = copy_or_null(config->ca);
+	kube->certificate = copy_or_null(config->certificate);
+	kube->key = copy_or_null(config->key);
+	kube->certificate_file = copy_or_null(config->certificate_file);
+	kube->key_file = copy_or_null(config->key_file);
+	kube->insecure = config->insecure;
+	use_identity(kube);
+	loop_timer_init(&kube->reload, loop, look_at_files, kube);
+	if (kube->certificate_file && kube->key_file)
+		loop_timer_start(&kube->reload, RELOAD_MS);
 	kube->server = xstrdup(config->server);
 	kube->user_agent = xasprintf("User-Agent: %s", user_agent);
 	kube->token = config->token ? xasprintf("Authorization: Bearer %s", config->token) : NULL;
-	kube->token_file = config->token_file ? xstrdup(config->token_file) : NULL;
+	kube->token_file = copy_or_null(config->token_file);
 	return kube;
 }
 
@@ -46,7 +111,13 @@ void kube_free(struct kube *kube)
 {
 	if (!kube)
 		return;
+	loop_timer_stop(&kube->reload);
 	http_client_free(kube->http);
+	free(kube->ca);
+	free(kube->certificate);
+	free(kube->key);
+	free(kube->certificate_file);
+	free(kube->key_file);
 	free(kube->server);
 	free(kube->user_agent);
 	free(kube->token);

@@ -2,8 +2,11 @@
 #include "pkg/net/http_client.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
@@ -11,7 +14,8 @@
 
 enum {
 	CONNECT_TIMEOUT_MS = 10000,
-	KEEPALIVE_S = 30, /* a connection whose peer is gone without a word is found by TCP after about this */
+	KEEPALIVE_S = 30, /* a quiet connection is asked whether its peer is there */
+	DEAD_MS = 45000,  /* without an answer to that, or to what was sent, it is dead: client-go's 30 s + 15 s */
 };
 
 struct identity {
@@ -98,6 +102,17 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *owner, vo
 	}
 	loop_fd_set(watch->fd, events);
 	return 0;
+}
+
+/* Without this TCP goes on for a quarter of an hour, and every new request would wait on the dead connection too. */
+static int on_new_socket(void *owner, curl_socket_t socket, curlsocktype purpose)
+{
+	unsigned int dead_ms = DEAD_MS;
+
+	(void)owner;
+	(void)purpose;
+	setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof dead_ms);
+	return CURL_SOCKOPT_OK;
 }
 
 static int on_timer(CURLM *multi, long delay_ms, void *owner)
@@ -384,6 +399,7 @@ struct task *http_call(struct http_client *client, const struct http_request *re
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* rather a stream of a connection being made than a second one */
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S / 3);
