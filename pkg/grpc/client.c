@@ -106,7 +106,8 @@ static grpc_channel *open_channel(const char *target)
 		int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, RPC_MESSAGE_MAX),
 		int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, RPC_MESSAGE_MAX),
 		int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS),
-		int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS),
+		/* In spite of its name: how long one attempt may take. A busy runtime needs more than the back-off. */
+		int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
 		int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, RECONNECT_LAST_MS),
 		/* What a client of one local server does not need, each with threads or memory of its own. */
 		int_arg(GRPC_ARG_ENABLE_RETRIES, 0),

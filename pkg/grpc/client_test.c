@@ -287,7 +287,7 @@ TEST(streams_end_after_their_last_message)
 
 	rpc_stream(client, "/t/Many", "hello", 5, message, done, &seen);
 	loop_run(loop);
-	CHECK_INT("status", seen.code, ==, RPC_OK);
+	CHECK_STR("status", seen.text, "");
 	CHECK_INT("messages", seen.messages, ==, MANY);
 	stop(client);
 }
@@ -316,7 +316,7 @@ TEST(a_server_that_returns_is_found_again)
 
 	rpc_call(client, "/t/Echo", "hello", 5, 20000, done, &seen);
 	loop_run(loop);
-	CHECK_INT("before", seen.code, ==, RPC_OK);
+	CHECK_STR("before", seen.text, "");
 	stop_server();
 	rpc_call(client, "/t/Echo", "hello", 5, 20000, done, &seen);
 	loop_run(loop);
