@@ -5,6 +5,11 @@
 #include "kubelet/volume/volume.h"
 #include "pkg/base/map.h"
 
+/* A volume whose last try failed. */
+struct failing {
+	int64_t delay_ms, until_ms; /* loop clock */
+	struct err err;             /* said again until the next try */
+};
 struct volumes {
 	struct volumes_options options;
 	struct arena *arena;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kubelet/cm/resources.h"
 #include "kubelet/object/object.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/internal.h"
@@ -20,11 +21,6 @@
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
 #include "pkg/sys/mount.h"
-
-/* A volume whose last try failed. */
-struct failing {
-	int64_t delay_ms, until_ms; /* loop clock */
-};
 
 /* One thing that a volume shows; what it needs of the API has been fetched before `add` is called. */
 struct part {
@@ -95,6 +91,7 @@ static void volume_failed(struct setup *setup, const struct err *why)
 		failing->delay_ms ? MIN(failing->delay_ms * 2, (int64_t)VOLUMES_RETRY_MAX_MS) : VOLUMES_RETRY_FIRST_MS;
 	failing->until_ms = loop_now_ms(options->loop) + failing->delay_ms;
 	err_set(&err, why->code, "MountVolume.SetUp failed for volume \"%s\" : %s", current(setup)->name, why->text);
+	failing->err = err;
 	if (options->event)
 		options->event(options->event_owner, setup->pod, "Warning", "FailedMount", err.text);
 	if (setup->first.code == 0)
@@ -113,8 +110,7 @@ static bool must_wait(struct setup *setup)
 	if (left <= 0)
 		return false;
 	if (setup->first.code == 0)
-		err_set(&setup->first, -EAGAIN, "MountVolume.SetUp failed for volume \"%s\" : waiting to try again",
-			current(setup)->name);
+		setup->first = failing->err;
 	setup->retry_after_ms = setup->retry_after_ms ? MIN(setup->retry_after_ms, left) : left;
 	return true;
 }
@@ -243,30 +239,17 @@ static int fill_payload(struct setup *setup, struct payload *payload, struct err
 
 /* ---- file work, on the pool ---- */
 
-/* Sum of the containers' memory limits when each has one, at most what pods may have: how large tmpfs may grow. */
+/* How large a tmpfs may grow: what the pod may have, at most what all pods may. */
 static int64_t memory_size(const struct setup *setup, const Core__Volume *volume)
 {
-	int64_t size = setup->volumes->options.allocatable_memory_bytes, sum = 0;
+	int64_t size = setup->volumes->options.allocatable_memory_bytes;
+	int64_t of_pod = cm_pod_values(setup->pod, false, CM_PERIOD_US, -1).memory_bytes;
 	const Core__EmptyDirVolumeSource *empty = volume->volumesource ? volume->volumesource->emptydir : NULL;
+	int64_t limit = empty && empty->sizelimit ? quantity_text_value(empty->sizelimit->string) : 0;
 
-	for (size_t i = 0; i < setup->pod->spec->n_containers; i++) {
-		const Core__ResourceRequirements *resources = setup->pod->spec->containers[i]->resources;
-		int64_t limit = 0;
-
-		for (size_t n = 0; resources && n < resources->n_limits; n++)
-			if (str_eq(resources->limits[n]->key, "memory"))
-				limit = quantity_text_value(resources->limits[n]->value->string);
-		if (limit == 0) {
-			sum = 0;
-			break;
-		}
-		sum += limit;
-	}
-	if (sum > 0)
-		size = MIN(size, sum);
-	if (empty && empty->sizelimit && quantity_text_value(empty->sizelimit->string) > 0)
-		size = MIN(size, quantity_text_value(empty->sizelimit->string));
-	return size;
+	if (of_pod > 0)
+		size = MIN(size, of_pod);
+	return limit > 0 ? MIN(size, limit) : size;
 }
 
 /* The folder of a volume, open to all as its users are unknown, on a tmpfs if asked. */
@@ -433,8 +416,6 @@ static int setup_payload(struct setup *setup, struct err *err)
 		code = make_nested(setup, err);
 	if (code == 0)
 		code = atomic_write(setup->path, &payload, group, NULL, err);
-	if (code == 0 && group >= 0 && !ownership_root_matches(setup->path, group, false))
-		code = ownership_set(setup->path, group, false, err);
 	return code;
 }
 
@@ -461,6 +442,14 @@ static void work(void *owner)
 
 static void next_volume(struct setup *setup);
 
+static void one_failed(struct setup *setup, const struct err *err)
+{
+	if (!setup->canceled) /* what was given up has not failed */
+		volume_failed(setup, err);
+	setup->at++;
+	next_volume(setup);
+}
+
 static void work_done(void *owner, const void *result, const struct err *err)
 {
 	struct setup *setup = owner;
@@ -469,10 +458,11 @@ static void work_done(void *owner, const void *result, const struct err *err)
 	setup->step = NULL;
 	if (err)
 		setup->work_err = *err;
-	if (setup->work_err.code)
-		volume_failed(setup, &setup->work_err);
-	else
-		volume_worked(setup);
+	if (setup->work_err.code) {
+		one_failed(setup, &setup->work_err);
+		return;
+	}
+	volume_worked(setup);
 	setup->at++;
 	next_volume(setup);
 }
@@ -484,13 +474,6 @@ static void start_work(struct setup *setup)
 
 static void next_part(struct setup *setup);
 
-static void part_failed(struct setup *setup, const struct err *err)
-{
-	volume_failed(setup, err);
-	setup->at++;
-	next_volume(setup);
-}
-
 static void object_came(void *owner, const void *result, const struct err *err)
 {
 	struct setup *setup = owner;
@@ -498,7 +481,7 @@ static void object_came(void *owner, const void *result, const struct err *err)
 
 	setup->step = NULL;
 	if (err && !(err->code == -ENOENT && part->optional)) {
-		part_failed(setup, err);
+		one_failed(setup, err);
 		return;
 	}
 	part->object = err ? NULL : pb_copy(result, setup->arena);
@@ -512,10 +495,7 @@ static void token_came(void *owner, const void *result, const struct err *err)
 
 	setup->step = NULL;
 	if (err) {
-		struct err said;
-
-		err_set(&said, err->code, "failed to fetch token: %s", err->text);
-		part_failed(setup, &said);
+		one_failed(setup, err);
 		return;
 	}
 	setup->parts[setup->at_part++].token_text = arena_strdup(setup->arena, result);

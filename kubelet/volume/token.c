@@ -6,6 +6,7 @@
 #include "kubelet/volume/internal.h"
 #include "pkg/base/base.h"
 #include "pkg/base/clock.h"
+#include "pkg/base/log.h"
 #include "pkg/base/rand.h"
 #include "pkg/codec/pb.h"
 #include "pkg/kube/kube.h"
@@ -18,7 +19,7 @@ enum {
 
 struct token {
 	char *text;
-	int64_t renew_at_s; /* wall clock */
+	int64_t renew_at_s, expires_at_s; /* wall clock */
 };
 
 struct request {
@@ -26,6 +27,7 @@ struct request {
 	struct task *ask; /* NULL: the answer was in the cache and is on its way */
 	struct volumes *volumes;
 	char *key;
+	char *text; /* from the cache: the pod may be forgotten before it arrives */
 	task_done_fn *done;
 	void *owner;
 	struct loop_timer at_once;
@@ -56,33 +58,44 @@ static void request_end(struct request *request, const char *text, const struct 
 	loop_timer_stop(&request->at_once);
 	request->done(request->owner, text, err);
 	free(request->key);
+	free(request->text);
 	free(request);
 }
 
 static void answer_from_cache(void *owner)
 {
 	struct request *request = owner;
-	const struct token *token = map_get(request->volumes->tokens, request->key);
 
-	request_end(request, token->text, NULL);
+	request_end(request, request->text, NULL);
+}
+
+/* Without a token that can still be used the volume fails; the texts are upstream's. */
+static void refresh_failed(struct request *request, const struct err *err)
+{
+	const struct token *old = map_get(request->volumes->tokens, request->key);
+	struct err said;
+
+	if (old && now_s() < old->expires_at_s) {
+		log_error(err, "Couldn't update token", "cacheKey", request->key, NULL);
+		request_end(request, old->text, NULL);
+		return;
+	}
+	if (old)
+		err_set(&said, err->code, "token %s expired and refresh failed: %s", request->key, err->text);
+	else
+		err_set(&said, err->code, "failed to fetch token: %s", err->text);
+	request_end(request, NULL, &said);
 }
 
 static void token_came(void *owner, const void *result, const struct err *err)
 {
 	struct request *request = owner;
 	const Authentication__TokenRequest *answer = result;
-	const struct token *old = map_get(request->volumes->tokens, request->key);
+	struct err none;
 
 	if (err || !answer->status || str_empty(answer->status->token)) {
-		struct err none;
-
-		/* An older one is good until it expires. */
-		if (old && old->renew_at_s > 0) {
-			request_end(request, old->text, NULL);
-			return;
-		}
 		err_set(&none, -EREMOTEIO, "the API server gave no token");
-		request_end(request, NULL, err ? err : &none);
+		refresh_failed(request, err ? err : &none);
 		return;
 	}
 	struct token *token = xcalloc(1, sizeof *token);
@@ -90,6 +103,7 @@ static void token_came(void *owner, const void *result, const struct err *err)
 	int64_t life = MAX(expires - now_s(), (int64_t)0);
 
 	token->text = xstrdup(answer->status->token);
+	token->expires_at_s = expires;
 	token->renew_at_s = now_s() + MIN(life * 8 / 10, (int64_t)AGE_MAX_S) - rand_below(JITTER_S);
 	token_free(map_set(request->volumes->tokens, request->key, token));
 	request_end(request, token->text, NULL);
@@ -145,10 +159,12 @@ struct task *token_get(struct volumes *volumes, const Core__Pod *pod, const Core
 	};
 	loop_timer_init(&request->at_once, volumes->options.loop, answer_from_cache, request);
 	const struct token *token = map_get(volumes->tokens, request->key);
-	if (token && now_s() < token->renew_at_s)
+	if (token && now_s() < token->renew_at_s) {
+		request->text = xstrdup(token->text);
 		loop_timer_start(&request->at_once, 0);
-	else
+	} else {
 		request->ask = ask_api(request, pod, wanted);
+	}
 	return &request->task;
 }
 

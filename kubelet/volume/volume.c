@@ -232,22 +232,51 @@ static void find_mounts(struct teardown *teardown)
 {
 	_cleanup_buf_ struct buf table = BUF_INIT(MOUNTINFO_MAX);
 	_cleanup_free_ struct mountinfo_line *line = xmalloc(sizeof *line);
-	_cleanup_free_ char *below = xasprintf("%s/", teardown->path);
+	struct err ignored;
+	char real[PATH_MAX];
 	size_t at = 0;
 
-	if (teardown->err.code || mountinfo_read(&table, &teardown->err) < 0)
+	/* The table shows where links lead: the root folder may be one. */
+	if (teardown->err.code)
 		return;
-	while (mountinfo_next(table.bytes, table.size, &at, line))
-		if (str_has_prefix(line->target, below) && teardown->n_mounts < MOUNTS_MAX)
-			teardown->mounts[teardown->n_mounts++] = xstrdup(line->target);
+	if (!realpath(teardown->path, real)) {
+		if (errno != ENOENT)
+			err_errno(&teardown->err, "cannot look at %s", teardown->path);
+		return;
+	}
+	if (mountinfo_read(&table, &teardown->err) < 0)
+		return;
+	_cleanup_free_ char *below = xasprintf("%s/", real);
+
+	while (mountinfo_next(table.bytes, table.size, &at, line)) {
+		if (!str_has_prefix(line->target, below))
+			continue;
+		if (teardown->n_mounts == MOUNTS_MAX) {
+			err_set(&teardown->err, -EBUSY, "more than %d file systems are mounted below %s", MOUNTS_MAX,
+				real);
+			return;
+		}
+		/* Those of memory cannot hang; with something mounted inside they are busy, and get their turn later.
+		 */
+		if (str_eq(line->type, "tmpfs") && mount_end(line->target, &ignored) == 0)
+			continue;
+		teardown->mounts[teardown->n_mounts++] = xstrdup(line->target);
+	}
 }
 
 static void remove_tree(void *owner)
 {
 	struct teardown *teardown = owner;
 
-	/* Stays on one file system: what is still mounted is never emptied. */
-	dir_remove_all(teardown->path, &teardown->err);
+	/*
+	 * What is still mounted is never emptied. Staying on one file system is not enough for that: a bind mount may
+	 * show another folder of the same one.
+	 */
+	find_mounts(teardown);
+	if (teardown->err.code == 0 && teardown->n_mounts > 0)
+		err_set(&teardown->err, -EBUSY, "%s is still mounted", teardown->mounts[0]);
+	if (teardown->err.code == 0)
+		dir_remove_all(teardown->path, &teardown->err);
 }
 
 static void tree_removed(void *owner, const void *result, const struct err *err)

@@ -10,12 +10,23 @@
 
 int mount_tmpfs(const char *target, int64_t size_bytes, struct err *err)
 {
-	char options[64] = "";
+	char options[64] = "noswap";
 
 	if (size_bytes > 0)
-		snprintf(options, sizeof options, "size=%" PRId64, size_bytes);
-	if (mount("tmpfs", target, "tmpfs", 0, options) < 0)
-		return err_errno(err, "cannot mount a tmpfs at %s", target);
+		snprintf(options, sizeof options, "noswap,size=%" PRId64, size_bytes);
+	if (mount("tmpfs", target, "tmpfs", 0, options) == 0)
+		return 0;
+	if (errno == EINVAL &&
+	    mount("tmpfs", target, "tmpfs", 0, strchr(options, ',') ? strchr(options, ',') + 1 : "") == 0)
+		return 0;
+	return err_errno(err, "cannot mount a tmpfs at %s", target);
+}
+
+int mount_end(const char *target, struct err *err)
+{
+	/* EINVAL: not a mount point any more; somebody was faster. */
+	if (umount2(target, UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+		return err_errno(err, "cannot unmount %s", target);
 	return 0;
 }
 
@@ -33,13 +44,14 @@ int mount_is_point(const char *target, struct err *err)
 
 int mount_main(int argc, char **argv)
 {
+	struct err err;
+
 	if (argc != 3 || strcmp(argv[1], "umount") != 0) {
 		fprintf(stderr, "usage: %s umount PATH\n", MOUNT_HELPER);
 		return 2;
 	}
-	/* EINVAL: not a mount point any more; somebody was faster. */
-	if (umount2(argv[2], UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT) {
-		fprintf(stderr, "cannot unmount %s: %s", argv[2], strerror(errno));
+	if (mount_end(argv[2], &err) < 0) {
+		fprintf(stderr, "%s", err.text);
 		return 1;
 	}
 	return 0;

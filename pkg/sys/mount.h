@@ -10,8 +10,15 @@
 
 #define MOUNT_HELPER "kubelet-mount"
 
-/* A tmpfs at an existing folder; size_bytes 0 leaves the kernel's default. Does not hang. */
+/* A tmpfs at an existing folder; size_bytes 0 leaves the kernel's default. Never swapped where
+ * the kernel can promise that (6.4), since secrets are kept there. Does not hang. */
 int mount_tmpfs(const char *target, int64_t size_bytes, struct err *err);
+
+/*
+ * Takes away what is mounted at the folder; nothing there is a success. May hang, unless it is a tmpfs: for others run
+ * the helper.
+ */
+int mount_end(const char *target, struct err *err);
 
 /* Whether something is mounted right at the folder. */
 int mount_is_point(const char *target, struct err *err);
