@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 
 #include "kubelet/config/fields.h"
+#include "kubelet/config/gates.h"
 #include "kubelet/config/tables.h"
 #include "kubelet/config/taints.h"
 #include "kubelet/config/validate.h"
@@ -129,9 +130,27 @@ static void tell_deprecated(const char *name)
 		name);
 }
 
+/* Gates of the flag join those of the file. */
+static void merge_gates(Config__KubeletConfiguration *k, Config__KubeletConfiguration__FeatureGatesEntry **old,
+			size_t n, struct arena *arena)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool given = false;
+
+		for (size_t j = 0; j < k->n_featuregates; j++)
+			given = given || str_eq(k->featuregates[j]->key, old[i]->key);
+		if (given)
+			continue;
+		k->featuregates = pb_grow(arena, k->featuregates, k->n_featuregates, sizeof *k->featuregates);
+		k->featuregates[k->n_featuregates++] = old[i];
+	}
+}
+
 static int set_field(struct config *config, const struct config_flag *flag, const char *value, struct err *err)
 {
 	Config__KubeletConfiguration *k = config->kubelet;
+	Config__KubeletConfiguration__FeatureGatesEntry **gates = k->featuregates;
+	size_t n_gates = k->n_featuregates;
 	int code = str_eq(flag->path, "registerWithTaints")
 			   ? taints_set(k, value, config->arena, err)
 			   : fields_set(&k->base, flag->path, value, config->arena, err);
@@ -139,6 +158,8 @@ static int set_field(struct config *config, const struct config_flag *flag, cons
 	if (code < 0)
 		return err_wrap(err, "failed to parse kubelet flag: invalid argument \"%s\" for \"%s--%s\" flag", value,
 				str_eq(flag->name, "v") ? "-v, " : "", flag->name);
+	if (str_eq(flag->path, "featureGates"))
+		merge_gates(k, gates, n_gates, config->arena);
 	return 0;
 }
 
@@ -417,21 +438,26 @@ static bool is_cgroup_v1(void)
 static int finish(struct parsing *parsing, struct err *err)
 {
 	struct config *config = parsing->config;
-	int code = 0;
+	int code;
 
-	if (!str_empty(config->config_file)) {
-		code = load_file(config, err);
-		if (code == 0)
-			code = apply_flags(parsing, err);
+	code = gates_check(config->kubelet, err);
+	if (code == 0 && !str_empty(config->config_file)) {
+		if ((code = load_file(config, err)) < 0 || (code = apply_flags(parsing, err)) < 0)
+			return code;
+		code = gates_check(config->kubelet, err);
 	}
 	if (code < 0)
-		return code;
+		return err_wrap(err, "failed to set feature gates from initial flags-based config");
 	apply_defaults(config);
 	if (!str_empty(config->cloud_provider) && !str_eq(config->cloud_provider, "external"))
 		return err_set(err, -EINVAL,
 			       "cloud provider %s was specified, but built-in cloud providers are disabled. Please set "
 			       "--cloud-provider=external and migrate to an external cloud provider",
 			       config->cloud_provider);
+	if (!str_eq(config->kubelet->logging->format, "text") && !str_eq(config->kubelet->logging->format, "json"))
+		return err_set(err, -EINVAL,
+			       "initialize logging: logging.format: Invalid value: \"%s\": Unsupported log format",
+			       config->kubelet->logging->format);
 	code = validate_kubelet(config->kubelet, is_cgroup_v1(), err);
 	if (code < 0)
 		return err_wrap(err, "failed to validate kubelet configuration, error");

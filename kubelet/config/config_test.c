@@ -107,6 +107,13 @@ TEST(refusals_in_stock_words)
 		  "flag: malformed pair, expect string<string" },
 		{ "another letter", kubeadm_file, "-x",
 		  "failed to parse kubelet flag: unknown shorthand flag: 'x' in -x" },
+		{ "unknown gate", kubeadm_file, "--feature-gates=Foo=true",
+		  "failed to set feature gates from initial flags-based config: unrecognized feature gate: Foo" },
+		{ "locked gate", kubeadm_file, "--feature-gates=NodeSwap=false",
+		  "failed to set feature gates from initial flags-based config: cannot set feature gate NodeSwap to "
+		  "false, feature is locked to true" },
+		{ "log format", kubeadm_file, "--logging-format=x",
+		  "initialize logging: logging.format: Invalid value: \"x\": Unsupported log format" },
 		{ "a taint", kubeadm_file, "--register-with-taints=foo",
 		  "failed to parse kubelet flag: invalid argument \"foo\" for \"--register-with-taints\" flag: invalid "
 		  "taint spec: foo" },
@@ -184,6 +191,9 @@ TEST(rules_in_stock_words)
 	static const struct {
 		const char *rule, *yaml, *want;
 	} rows[] = {
+		{ "a gated field", "defaultPodSysctls: {a: b}",
+		  "invalid configuration: DefaultPodSysctls feature gate is required for Kubelet configuration option "
+		  "defaultPodSysctls" },
 		{ "ages", "imageMinimumGCAge: 1h\nimageMaximumGCAge: 1m",
 		  "invalid configuration: imageMaximumGCAge 1m0s must be greater than imageMinimumGCAge 1h0m0s" },
 		{ "shutdown", "shutdownGracePeriod: 500ms",

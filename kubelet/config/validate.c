@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kubelet/config/gates.h"
 #include "kubelet/config/taints.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
@@ -129,7 +130,11 @@ static void check_times(struct verdict *v, const Config__KubeletConfiguration *c
 	int64_t restart = c->crashloopbackoff ? ns_of(c->crashloopbackoff->maxcontainerrestartperiod) : 0;
 
 	duration_format(period, text);
-	if (period != 100 * MILLI_NS)
+	bool custom = gate_is_on(c, "CustomCPUCFSQuotaPeriod");
+	if (custom && (period < MILLI_NS || period > SECOND_NS))
+		refuse(v, "cpuCFSQuotaPeriod (--cpu-cfs-quota-period) {%s} must be between 1ms and 1sec, inclusive",
+		       text);
+	if (!custom && period != 100 * MILLI_NS)
 		refuse(v,
 		       "cpuCFSQuotaPeriod (--cpu-cfs-quota-period) {%s} requires feature gate CustomCPUCFSQuotaPeriod",
 		       text);
@@ -286,6 +291,23 @@ static void check_the_rest(struct verdict *v, const Config__KubeletConfiguration
 	}
 }
 
+static void check_gated(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	static const char *const policies[] = { "NeverVerify", "NeverVerifyPreloadedImages",
+						"NeverVerifyAllowlistedImages", "AlwaysVerify" };
+
+	if (c->n_defaultpodsysctls && !gate_is_on(c, "DefaultPodSysctls"))
+		refuse(v, "DefaultPodSysctls feature gate is required for Kubelet configuration option "
+			  "defaultPodSysctls");
+	if (gate_is_on(c, "KubeletEnsureSecretPulledImages") &&
+	    !is_one_of(c->imagepullcredentialsverificationpolicy, policies, ARRAY_LEN(policies)))
+		refuse(v,
+		       "option \"%s\" specified for imagePullCredentialsVerificationPolicy. Valid options are "
+		       "\"NeverVerify\", \"NeverVerifyPreloadedImages\", \"NeverVerifyAllowlistedImages\" or "
+		       "\"AlwaysVerify\"",
+		       c->imagepullcredentialsverificationpolicy);
+}
+
 static void check_machine(struct verdict *v, const Config__KubeletConfiguration *c, bool cgroup_v1)
 {
 	enum { IDS_UNIT = 65536 };
@@ -324,6 +346,7 @@ int validate_kubelet(const Config__KubeletConfiguration *config, bool cgroup_v1,
 	check_words(&verdict, config);
 	check_enforcement(&verdict, config);
 	check_the_rest(&verdict, config);
+	check_gated(&verdict, config);
 	check_machine(&verdict, config, cgroup_v1);
 	if (verdict.n == 1)
 		err_set(err, -EINVAL, "%s", buf_text(&verdict.text));
