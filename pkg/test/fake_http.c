@@ -60,7 +60,14 @@ static size_t body_size(const char *head)
 {
 	const char *line = strcasestr(head, "\r\ncontent-length:");
 
-	return line ? strtoul(line + strlen("\r\ncontent-length:"), NULL, 10) : 0;
+	size_t size = 0;
+
+	if (!line)
+		return 0;
+	line += strlen("\r\ncontent-length:");
+	for (line += strspn(line, " "); *line >= '0' && *line <= '9'; line++)
+		size = size * 10 + (size_t)(*line - '0');
+	return size;
 }
 
 /* True when a whole request was taken from what has come. */
