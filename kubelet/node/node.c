@@ -19,6 +19,7 @@ enum {
 	REGISTER_FIRST_MS = 100,
 	REGISTER_LAST_MS = 7000,
 	RUNTIME_CHECK_MS = 5000,
+	IMAGES_MS = 30000,         /* how old the list of images may become, as in stock */
 	RUNTIME_DOWN_MS = 30000,   /* since the last good check */
 	FAST_STATUS_MS = 1000,     /* until the node is ready for the first time */
 	STATUS_JSON_MAX = 1 << 20, /* 50 images of five names are 50 KiB */
@@ -40,7 +41,7 @@ struct node {
 	Cri__VersionResponse *version;
 	Cri__StatusResponse *runtime;
 	Cri__ListImagesResponse *images;
-	int64_t runtime_good_ms;
+	int64_t runtime_good_ms, images_ms;
 
 	struct kube_listwatch *watch;
 	struct arena *seen_arena;
@@ -51,7 +52,6 @@ struct node {
 	int64_t register_delay_ms;
 	bool registered, freed, started, was_ready;
 	struct task *register_task, *runtime_task, *status_task;
-	int asking; /* requests to the runtime that are out in this round */
 };
 
 static void maybe_free(struct node *node);
@@ -174,6 +174,21 @@ static void status_sent(void *owner, const void *result, const struct err *err)
 	node->sent_ms = loop_now_ms(node->options.loop);
 }
 
+/*
+ * The API merges addresses by their type, so that of two InternalIPs one would be lost: the patch replaces the list, as
+ * stock's does. The text that is looked for cannot be inside a string, where its quotes would be escaped.
+ */
+static const char *with_replaced_addresses(struct arena *arena, const char *json)
+{
+	static const char begin[] = "\"addresses\":[";
+	const char *at = strstr(json, begin);
+
+	if (!at)
+		return json;
+	at += strlen(begin);
+	return arena_printf(arena, "%.*s{\"$patch\":\"replace\"},%s", (int)(at - json), json, at);
+}
+
 static void send_status(struct node *node)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
@@ -191,7 +206,7 @@ static void send_status(struct node *node)
 		.path = node_path(node, arena, "/status"),
 		.query = "timeout=10s",
 		.content_type = KUBE_STRATEGIC_PATCH,
-		.json = buf_text(&json),
+		.json = with_replaced_addresses(arena, buf_text(&json)),
 		.timeout_ms = 10000,
 	};
 	node->status_task = kube_ask(node->options.kube, &ask, status_sent, node);
@@ -248,8 +263,10 @@ static void images_came(void *owner, const void *result, const struct err *err)
 {
 	struct node *node = owner;
 
-	if (!err)
+	if (!err) {
 		keep(&node->images_arena, (void **)&node->images, result);
+		node->images_ms = loop_now_ms(node->options.loop);
+	}
 	runtime_round_ended(node);
 }
 
@@ -266,6 +283,10 @@ static void status_came(void *owner, const void *result, const struct err *err)
 	}
 	keep(&node->runtime_arena, (void **)&node->runtime, result);
 	node->runtime_good_ms = loop_now_ms(node->options.loop);
+	if (node->images && node->runtime_good_ms - node->images_ms < IMAGES_MS) {
+		runtime_round_ended(node);
+		return;
+	}
 	node->runtime_task = cri_call(node->options.cri, CRI_LIST_IMAGES, &request.base, 0, images_came, node);
 }
 
@@ -290,7 +311,7 @@ static void version_came(void *owner, const void *result, const struct err *err)
 	ask_status(node);
 }
 
-/* Version once (and again after an outage, when another runtime may have come), status and images each round. */
+/* Version once (and again after an outage, when another runtime may have come), status each round, images seldom. */
 static void runtime_round(struct node *node)
 {
 	Cri__VersionRequest request = CRI__VERSION_REQUEST__INIT;

@@ -41,8 +41,9 @@ static int64_t threshold_of(const Config__KubeletConfiguration *config, const ch
 
 		if (!str_eq(config->evictionhard[i]->key, signal))
 			continue;
+		/* Stock reckons percentages in single precision, and the digits show in the API. */
 		if (str_has_suffix(value, "%"))
-			return (int64_t)((double)capacity * strtod(value, NULL) / 100);
+			return (int64_t)((double)capacity * (double)(strtof(value, NULL) / 100));
 		return quantity_text_value(value);
 	}
 	return 0;
@@ -165,6 +166,12 @@ static void add_address(Core__NodeStatus *status, struct arena *arena, const cha
 	PB_APPEND(arena, status, addresses, address);
 }
 
+/* containerd says "v2.3.7"; stock reads it as a version and prints 2.3.7. */
+static const char *version_text(const char *version)
+{
+	return version[0] == 'v' && version[1] >= '0' && version[1] <= '9' ? version + 1 : version;
+}
+
 static void set_info(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
 	const struct node_facts *facts = in->facts;
@@ -175,9 +182,9 @@ static void set_info(const struct status_input *in, Core__NodeStatus *status, st
 	info->bootid = arena_strdup(arena, facts->boot_id);
 	info->kernelversion = arena_strdup(arena, facts->kernel);
 	info->osimage = arena_strdup(arena, facts->os_image);
-	info->containerruntimeversion =
-		in->version ? arena_printf(arena, "%s://%s", in->version->runtime_name, in->version->runtime_version)
-			    : arena_strdup(arena, "Unknown");
+	info->containerruntimeversion = in->version ? arena_printf(arena, "%s://%s", in->version->runtime_name,
+								   version_text(in->version->runtime_version))
+						    : arena_strdup(arena, "Unknown");
 	info->kubeletversion = arena_strdup(arena, CONFIG_KUBERNETES_VERSION);
 	info->kubeproxyversion = arena_strdup(arena, "");
 	info->operatingsystem = arena_strdup(arena, "linux");
@@ -323,12 +330,17 @@ static void check_runtime_condition(struct complaints *complaints, const Cri__St
 	for (size_t i = 0; runtime->status && i < runtime->status->n_conditions; i++) {
 		const Cri__RuntimeCondition *condition = runtime->status->conditions[i];
 
-		if (str_eq(condition->type, type) && !condition->status)
+		if (!str_eq(condition->type, type))
+			continue;
+		if (!condition->status)
 			complain(complaints, "%s not ready: %s=false reason:%s message:%s", what, type,
 				 condition->reason, condition->message);
+		return;
 	}
+	complain(complaints, "%s not ready: <nil>", what); /* it did not say: stock prints it so */
 }
 
+/* In stock's order: the runtime's answering, our own parts, the runtime's words. */
 static void set_ready(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
 	struct complaints complaints = { .text = BUF_INIT(8192) };
@@ -337,12 +349,14 @@ static void set_ready(const struct status_input *in, Core__NodeStatus *status, s
 		complain(&complaints, "container runtime status check may not have completed yet");
 	else if (in->runtime_is_down)
 		complain(&complaints, "container runtime is down");
+	if (in->unhealthy)
+		complain(&complaints, "%s", in->unhealthy);
 	if (in->runtime) {
 		check_runtime_condition(&complaints, in->runtime, "RuntimeReady", "container runtime");
 		check_runtime_condition(&complaints, in->runtime, "NetworkReady", "container runtime network");
+	} else {
+		complain(&complaints, "network state unknown");
 	}
-	if (in->unhealthy)
-		complain(&complaints, "%s", in->unhealthy);
 	if (complaints.n == 0)
 		add_condition(in, status, arena, "Ready", true, "KubeletReady", "kubelet is posting ready status");
 	else
