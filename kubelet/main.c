@@ -15,6 +15,7 @@
 #include "kubelet/config/config.h"
 #include "kubelet/gate/gate.h"
 #include "kubelet/kubelet.h"
+#include "kubelet/volume/volume.h"
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
@@ -128,7 +129,7 @@ int main(int argc, char **argv)
 
 	set_memory();
 	if (str_eq(own_name(argv[0]), MOUNT_HELPER))
-		return mount_main(argc, argv);
+		return volume_helper_main(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	if (str_eq(own_name(argv[0]), "kubelet-gate"))
 		return gate_main(argc, argv);

@@ -20,6 +20,13 @@ struct volumes {
 /* The plugin's folder name, "empty-dir"; NULL for sources that need none (hostPath) or are not mounted here. */
 const char *volume_plugin(const Core__Volume *volume);
 
+/* ---- host_path.c ---- */
+
+#define HOST_PATH_VERB "host-path"
+
+/* The type check of a hostPath, which makes what may be made. In stock's words; "" checks nothing. May hang. */
+int host_path_check(const char *type, const char *path, struct err *err);
+
 /* ---- token.c ---- */
 
 /*

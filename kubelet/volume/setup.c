@@ -3,7 +3,6 @@
  * Setting up the volumes of a pod, one after the other. For each: fetch what it shows (objects, tokens) on the loop,
  * then do the file work on the pool.
  */
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +19,10 @@
 #include "pkg/base/file.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
+#include "pkg/loop/child.h"
 #include "pkg/sys/mount.h"
+
+enum { HOST_PATH_TIMEOUT_MS = 30000 }; /* a file system that answers at all answers far sooner */
 
 /* One thing that a volume shows; what it needs of the API has been fetched before `add` is called. */
 struct part {
@@ -321,87 +323,6 @@ static int setup_empty_dir(struct setup *setup, struct err *err)
 	return code < 0 ? code : file_replace(marker, "", 0, 0640, err);
 }
 
-static const char *type_name(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		return "Directory";
-	case S_IFREG:
-		return "File";
-	case S_IFSOCK:
-		return "Socket";
-	case S_IFCHR:
-		return "CharDevice";
-	case S_IFBLK:
-		return "BlockDevice";
-	default:
-		return NULL;
-	}
-}
-
-static int host_path_is(const char *path, mode_t type, const char *what, struct err *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return errno == ENOENT ? err_set(err, -EINVAL,
-						 "hostPath type check failed, %s is not a %s, unable to determine its "
-						 "type: path \"%s\" does not exist",
-						 path, what, path)
-				       : err_errno(err,
-						   "hostPath type check failed, %s is not a %s, unable to determine "
-						   "its type: stat %s",
-						   path, what, path);
-	if ((st.st_mode & S_IFMT) == type)
-		return 0;
-	if (!type_name(st.st_mode))
-		return err_set(
-			err, -EINVAL,
-			"hostPath type check failed, %s is not a %s, unable to determine its type: only recognise "
-			"file, directory, socket, block device and character device",
-			path, what);
-	return err_set(err, -EINVAL, "hostPath type check failed: %s is not a %s, it's a %s", path, what,
-		       type_name(st.st_mode));
-}
-
-/* The type checks of a hostPath, in stock's words. */
-static int setup_host_path(const Core__HostPathVolumeSource *source, struct err *err)
-{
-	static const struct {
-		const char *type;
-		mode_t mode;
-		const char *what;
-	} types[] = {
-		{ "Directory", S_IFDIR, "directory" },
-		{ "DirectoryOrCreate", S_IFDIR, "directory" },
-		{ "File", S_IFREG, "file" },
-		{ "FileOrCreate", S_IFREG, "file" },
-		{ "Socket", S_IFSOCK, "socket file" },
-		{ "CharDevice", S_IFCHR, "character device" },
-		{ "BlockDevice", S_IFBLK, "block device" },
-	};
-	const char *path = str_or(source->path, "/");
-
-	if (str_empty(source->type))
-		return 0;
-	if (str_eq(source->type, "DirectoryOrCreate") && access(path, F_OK) < 0) {
-		int code = dir_make_all(path, 0755, err);
-
-		if (code < 0)
-			return code;
-	}
-	if (str_eq(source->type, "FileOrCreate") && access(path, F_OK) < 0) {
-		_cleanup_fd_ int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC | O_EXCL, 0644);
-
-		if (fd < 0)
-			return err_errno(err, "open %s", path);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (str_eq(types[i].type, source->type))
-			return host_path_is(path, types[i].mode, types[i].what, err);
-	return err_set(err, -EINVAL, "%s is an invalid volume type", source->type);
-}
-
 static int setup_payload(struct setup *setup, struct err *err)
 {
 	const Core__VolumeSource *source = current(setup)->volumesource;
@@ -432,8 +353,6 @@ static void work(void *owner)
 		return;
 	if (!source || source->emptydir)
 		setup_empty_dir(setup, err);
-	else if (source->hostpath)
-		setup_host_path(source->hostpath, err);
 	else
 		setup_payload(setup, err);
 }
@@ -465,6 +384,47 @@ static void work_done(void *owner, const void *result, const struct err *err)
 	volume_worked(setup);
 	setup->at++;
 	next_volume(setup);
+}
+
+static void host_path_looked(void *owner, const void *result, const struct err *err)
+{
+	struct setup *setup = owner;
+	const struct child_result *child = result;
+	struct err said;
+
+	setup->step = NULL;
+	if (!err && child->exit_code == 0) {
+		volume_worked(setup);
+		setup->at++;
+		next_volume(setup);
+		return;
+	}
+	if (err)
+		err_set(&said, err->code, "hostPath type check failed: %s", err->text);
+	else
+		err_set(&said, -EINVAL, "%s", child->err_size ? child->err : "the mount helper failed");
+	one_failed(setup, &said);
+}
+
+/* In a child: the path may be on a file system that never answers. */
+static void look_at_host_path(struct setup *setup)
+{
+	const Core__HostPathVolumeSource *source = current(setup)->volumesource->hostpath;
+	const char *argv[] = { MOUNT_HELPER, HOST_PATH_VERB, source->type, str_or(source->path, "/"), NULL };
+	struct child_spec spec = {
+		.program = setup->volumes->options.helper_program,
+		.argv = argv,
+		.timeout_ms = HOST_PATH_TIMEOUT_MS,
+	};
+
+	setup->step = child_run(setup->volumes->options.loop, &spec, host_path_looked, setup);
+}
+
+static bool needs_nothing(const struct setup *setup)
+{
+	const Core__VolumeSource *source = current(setup)->volumesource;
+
+	return source && source->hostpath && str_empty(source->hostpath->type);
 }
 
 static void start_work(struct setup *setup)
@@ -538,14 +498,19 @@ static void setup_end(struct setup *setup)
 
 static void next_volume(struct setup *setup)
 {
-	while (!setup->canceled && setup->at < setup->pod->spec->n_volumes && must_wait(setup))
+	while (!setup->canceled && setup->at < setup->pod->spec->n_volumes &&
+	       (needs_nothing(setup) || must_wait(setup)))
 		setup->at++;
 	if (setup->canceled || setup->at >= setup->pod->spec->n_volumes) {
 		setup_end(setup);
 		return;
 	}
 	const Core__VolumeSource *source = current(setup)->volumesource;
-	if (!source || source->emptydir || source->hostpath) {
+	if (source && source->hostpath) {
+		look_at_host_path(setup);
+		return;
+	}
+	if (!source || source->emptydir) {
 		start_work(setup);
 		return;
 	}

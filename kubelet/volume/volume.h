@@ -88,6 +88,12 @@ int volume_host_path(const struct volumes *volumes, const Core__Pod *pod, const 
 int volumes_pod_dir(const struct volumes *volumes, const char *pod_uid, char path[PATH_MAX], struct err *err);
 int volumes_make_pod_dir(const struct volumes *volumes, const char *pod_uid, char path[PATH_MAX], struct err *err);
 
+/*
+ * What main() runs when the last part of argv[0] is MOUNT_HELPER (pkg/sys/mount.h): work that may hang on a dead file
+ * system, in a process that can be killed. Returns the exit code; a failure's sentence goes to stderr.
+ */
+int volume_helper_main(int argc, char **argv);
+
 /* Calls back for every pod that has a folder: what no longer has a pod is to be torn down. */
 int volumes_each_pod_dir(const struct volumes *volumes, void (*found)(void *owner, const char *pod_uid), void *owner,
 			 struct err *err);

@@ -26,7 +26,7 @@
 __attribute__((constructor)) static void be_the_helper(int argc, char **argv)
 {
 	if (argc > 0 && str_eq(argv[0], MOUNT_HELPER))
-		exit(mount_main(argc, argv));
+		exit(volume_helper_main(argc, argv));
 }
 
 static struct {
@@ -430,4 +430,50 @@ TEST(a_cancelled_setup_is_no_failure_of_a_volume)
 	CHECK_INT("no event", world.events, ==, 0);
 	CHECK_INT("gone", teardown(volumes, "u-1"), ==, 0);
 	stop(volumes);
+}
+
+static const struct {
+	const char *type, *path, *want; /* in the test's folder */
+} host_paths[] = {
+	{ "", "missing", "" },
+	{ "Directory", "dir", "" },
+	{ "File", "file", "" },
+	{ "Socket", "/dev/null", "hostPath type check failed: /dev/null is not a socket file, it's a CharDevice" },
+	{ "CharDevice", "/dev/null", "" },
+	{ "DirectoryOrCreate", "made/deep", "" },
+	{ "FileOrCreate", "made/file", "" },
+	{ "Nonsense", "/", "Nonsense is an invalid volume type" },
+	{ "Directory", "/dev/null", "hostPath type check failed: /dev/null is not a directory, it's a CharDevice" },
+	{ "BlockDevice", "/no/such",
+	  "hostPath type check failed, /no/such is not a block device, unable to determine its type: path \"/no/such\" "
+	  "does "
+	  "not exist" },
+};
+
+TEST(host_paths_are_what_they_must_be)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/dir", test_folder());
+	mkdir(path, 0755);
+	snprintf(path, sizeof path, "%s/file", test_folder());
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	for (size_t i = 0; i < ARRAY_LEN(host_paths); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		struct volumes *volumes = start();
+		const char *want = host_paths[i].want;
+
+		snprintf(path, sizeof path, "%s%s%s", *host_paths[i].path == '/' ? "" : test_folder(),
+			 *host_paths[i].path == '/' ? "" : "/", host_paths[i].path);
+		setup(volumes,
+		      pod_with(arena,
+			       arena_printf(arena, "'volumes':[{'name':'h','hostPath':{'path':'%s','type':'%s'}}]",
+					    path, host_paths[i].type)));
+		if (*want)
+			want = arena_printf(arena, "MountVolume.SetUp failed for volume \"h\" : %s", want);
+		CHECK_STR(host_paths[i].type, world.text, want);
+		stop(volumes);
+	}
+	snprintf(path, sizeof path, "%s/made/file", test_folder());
+	CHECK_INT("made", access(path, F_OK), ==, 0);
 }
