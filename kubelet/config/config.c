@@ -523,8 +523,13 @@ void config_print_help(void)
 
 void config_log_idle(const struct config *config)
 {
+	_cleanup_arena_ struct arena *arena = arena_new();
+	struct config plain = { .arena = arena, .config_file = "a file with nothing in it" };
+
+	plain.kubelet = PB_NEW(arena, Config__KubeletConfiguration, config__kubelet_configuration__descriptor);
+	apply_defaults(&plain);
 	for (size_t i = 0; i < config_n_idle_fields; i++)
-		if (fields_is_set(&config->kubelet->base, config_idle_fields[i], true))
+		if (!fields_equal(&config->kubelet->base, &plain.kubelet->base, config_idle_fields[i]))
 			log_warn("Configuration field has no effect in this version", "field", config_idle_fields[i],
 				 NULL);
 	if (!str_empty(config->bootstrap_kubeconfig))

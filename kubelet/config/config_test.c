@@ -2,6 +2,7 @@
 #include "kubelet/config/config.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
@@ -27,6 +28,7 @@ static const char kubeadm_file[] =
 	"rotateCertificates: true\n"
 	"logging: {flushFrequency: 0, options: {json: {infoBufferSize: '0'}}, verbosity: 0}\n"
 	"failCgroupV1: false\n" /* this machine may be one */
+	"protectKernelDefaults: false\n"
 	"maxPods: 50\n";
 
 static struct config *load(const char *file, const char *flag, struct err *err)
@@ -224,6 +226,31 @@ TEST(rules_in_stock_words)
 		CHECK(rows[i].rule, !load(file, NULL, &err));
 		CHECK_STR(rows[i].rule, err.text, want);
 	}
+}
+
+TEST(what_does_nothing_yet_is_told)
+{
+	struct err err;
+	struct config *config = load(kubeadm_file, NULL, &err);
+	char text[8192];
+	int ends[2];
+
+	CHECK_INT("pipe", pipe(ends), ==, 0);
+	log_set_fd(ends[1]);
+	config_log_idle(config);
+	log_set_fd(-1);
+	close(ends[1]);
+	ssize_t size = read(ends[0], text, sizeof text - 1);
+	close(ends[0]);
+	CHECK("something", size > 0);
+	text[size] = 0;
+	CHECK("the driver is", strstr(text, "field=\"cgroupDriver\""));
+	CHECK("certificates are", strstr(text, "field=\"rotateCertificates\""));
+	CHECK("a default is not", !strstr(text, "oomScoreAdj"));
+	CHECK("a zero that means the default is not", !strstr(text, "syncFrequency"));
+	CHECK("false is not", !strstr(text, "protectKernelDefaults"));
+	CHECK("what is acted on is not", !strstr(text, "maxPods"));
+	config_free(config);
 }
 
 TEST(unknown_fields_are_tolerated)

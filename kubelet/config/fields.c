@@ -210,6 +210,49 @@ bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_
 	}
 }
 
+static int64_t ns_of(const ProtobufCMessage *duration)
+{
+	return duration ? ((const Config__Duration *)duration)->ns : 0;
+}
+
+static bool values_equal(const ProtobufCMessage *a, const ProtobufCMessage *b, const ProtobufCFieldDescriptor *field)
+{
+	const void *x = place_of(a, field), *y = place_of(b, field);
+
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		return *count_of(a, field) == 0 && *count_of(b, field) == 0;
+	switch (field->type) {
+	case PROTOBUF_C_TYPE_STRING:
+		return str_eq(*(char *const *)x, *(char *const *)y);
+	case PROTOBUF_C_TYPE_MESSAGE: {
+		const ProtobufCMessage *p = *(ProtobufCMessage *const *)x, *q = *(ProtobufCMessage *const *)y;
+
+		if (field->descriptor == &config__duration__descriptor)
+			return ns_of(p) == ns_of(q);
+		return p && q ? pb_equal(p, q) : p == q;
+	}
+	default:
+		break;
+	}
+	/* What is absent is zero in memory. */
+	if (field->type == PROTOBUF_C_TYPE_INT64 || field->type == PROTOBUF_C_TYPE_DOUBLE)
+		return memcmp(x, y, 8) == 0;
+	return memcmp(x, y, 4) == 0;
+}
+
+bool fields_equal(const ProtobufCMessage *a, const ProtobufCMessage *b, const char *path)
+{
+	const ProtobufCFieldDescriptor *field = step(a->descriptor, &path);
+
+	for (; *path; field = step(a->descriptor, &path)) {
+		a = *(ProtobufCMessage **)place_of(a, field);
+		b = *(ProtobufCMessage **)place_of(b, field);
+		if (!a || !b)
+			return a == b;
+	}
+	return values_equal(a, b, field);
+}
+
 const char *fields_kind(const ProtobufCMessageDescriptor *type, const char *path)
 {
 	const ProtobufCFieldDescriptor *field = step(type, &path);

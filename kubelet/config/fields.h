@@ -16,5 +16,8 @@ int fields_set(ProtobufCMessage *root, const char *path, const char *text, struc
 /* False for what is absent; with zero_is_absent also for 0, "" and false, as Go's non-pointer fields have it. */
 bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_absent);
 
+/* The same value; absent is zero. A list or map with items is equal to none other. */
+bool fields_equal(const ProtobufCMessage *a, const ProtobufCMessage *b, const char *path);
+
 /* The field's kind for help texts: "bool", "int", "string", "duration", "strings", "map". */
 const char *fields_kind(const ProtobufCMessageDescriptor *type, const char *path);

@@ -19,6 +19,6 @@ struct config_flag {
 extern const struct config_flag config_flags[];
 extern const size_t config_n_flags;
 
-/* Fields that are read and checked but change nothing in this version, unless they hold what they always do. */
+/* Fields that are read and checked but change nothing in this version: told when they differ from their default. */
 extern const char *const config_idle_fields[];
 extern const size_t config_n_idle_fields;
