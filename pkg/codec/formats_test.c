@@ -59,7 +59,7 @@ TEST(quantities_as_upstream)
 
 TEST(broken_quantities)
 {
-	static const char *const rows[] = { "x", "1x", "1 Gi", "--1", "1..5", ".", "1Kib", "e3", "1e", "Ki", "1mm" };
+	static const char *const rows[] = { "x", "1x", "1 Gi", "--1", "1..5", "1Kib", "1e", "1mm" };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct quantity quantity;

@@ -90,9 +90,10 @@ int quantity_parse(const char *text, struct quantity *ret_quantity, struct err *
 		value = MIN(value * 10 + (*at - '0'), nano_max * 1000);
 		scale += point;
 	}
-	const struct suffix *suffix = digits ? find_suffix(at, &exponent) : NULL;
+	/* Upstream wants no digit: "m" is zero. */
+	const struct suffix *suffix = find_suffix(at, &exponent);
 	if (!suffix)
-		return err_set(err, -EINVAL, "%s", digits ? "unable to parse quantity's suffix" : format);
+		return err_set(err, -EINVAL, "unable to parse quantity's suffix");
 	value = scaled(value, scale, suffix);
 	*ret_quantity = (struct quantity){ .nano = negative ? -value : value, .format = suffix->format };
 	return 0;
