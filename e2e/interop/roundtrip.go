@@ -133,10 +133,13 @@ type helper struct {
 }
 
 func (h *helper) convert(kind string, toProtobuf bool, data []byte) ([]byte, error) {
-	mode := byte('j')
 	if toProtobuf {
-		mode = 'p'
+		return h.ask('p', kind, data)
 	}
+	return h.ask('j', kind, data)
+}
+
+func (h *helper) ask(mode byte, kind string, data []byte) ([]byte, error) {
 	head := []byte{mode, byte(len(kind))}
 	head = append(head, kind...)
 	head = binary.LittleEndian.AppendUint32(head, uint32(len(data)))
@@ -193,6 +196,7 @@ func roundTrips(program string) {
 			roundTrip(h, name, mode, original, make)
 		}
 	}
+	compareFormats(h)
 	in.Close()
 	if err := command.Wait(); err != nil {
 		check("the helper's end", []string{err.Error()})
