@@ -156,8 +156,20 @@ static void set_resources(Core__ContainerStatus *status, const Core__Container *
 	}
 }
 
-static Core__ContainerState *exit_state(const struct runtime_container *container, size_t message_max,
-					struct arena *arena)
+/* The message of this very instance as told before: its file may have gone with the pod's volumes since. */
+static const char *told_message(const Core__ContainerStatus *old, const char *id)
+{
+	const Core__ContainerStateTerminated *states[2] = { old ? terminated_of(old->state) : NULL,
+							    old ? terminated_of(old->laststate) : NULL };
+
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		if (states[i] && str_eq(states[i]->containerid, id) && !str_empty(states[i]->message))
+			return states[i]->message;
+	return NULL;
+}
+
+static Core__ContainerState *exit_state(const struct runtime_container *container, const Core__ContainerStatus *old,
+					size_t message_max, struct arena *arena)
 {
 	Core__ContainerStateTerminated *exit =
 		PB_NEW(arena, Core__ContainerStateTerminated, core__container_state_terminated__descriptor);
@@ -166,11 +178,12 @@ static Core__ContainerState *exit_state(const struct runtime_container *containe
 	exit->exitcode = container->exit_code;
 	if (!str_empty(container->reason))
 		exit->reason = TEXT(arena, container->reason);
-	if (!str_empty(container->message))
-		exit->message = bounded(arena, container->message, message_max);
+	exit->containerid = container_id(arena, container);
+	const char *message = str_or(container->message, told_message(old, exit->containerid));
+	if (!str_empty(message))
+		exit->message = bounded(arena, message, message_max);
 	exit->startedat = time_of_ns(arena, container->started_ns);
 	exit->finishedat = time_of_ns(arena, container->finished_ns);
-	exit->containerid = container_id(arena, container);
 	return ended(arena, exit);
 }
 
@@ -188,7 +201,7 @@ static void set_state(Core__ContainerStatus *status, const struct runtime_contai
 			status->restartcount = old->restartcount + 1;
 		return;
 	case RUNTIME_EXITED:
-		status->state = exit_state(container, message_max, arena);
+		status->state = exit_state(container, old, message_max, arena);
 		return;
 	case RUNTIME_UNKNOWN:
 		if (!was_running(old))
