@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/config/config.h"
 
+#include <arpa/inet.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "kubelet/config/fields.h"
 #include "kubelet/config/gates.h"
+#include "kubelet/config/names.h"
 #include "kubelet/config/tables.h"
 #include "kubelet/config/taints.h"
 #include "kubelet/config/validate.h"
@@ -151,7 +153,11 @@ static int set_field(struct config *config, const struct config_flag *flag, cons
 	Config__KubeletConfiguration *k = config->kubelet;
 	Config__KubeletConfiguration__FeatureGatesEntry **gates = k->featuregates;
 	size_t n_gates = k->n_featuregates;
-	int code = str_eq(flag->path, "registerWithTaints")
+	bool is_address = str_eq(flag->path, "address") || str_eq(flag->path, "healthzBindAddress");
+	unsigned char address[16];
+	int code = is_address && inet_pton(AF_INET, value, address) != 1 && inet_pton(AF_INET6, value, address) != 1
+			   ? err_set(err, -EINVAL, "\"%s\" is not a valid IP address", value)
+		   : str_eq(flag->path, "registerWithTaints")
 			   ? taints_set(k, value, config->arena, err)
 			   : fields_set(&k->base, flag->path, value, config->arena, err);
 
@@ -440,6 +446,8 @@ static int finish(struct parsing *parsing, struct err *err)
 	struct config *config = parsing->config;
 	int code;
 
+	if ((code = node_labels_check(config->node_labels, err)) < 0)
+		return code;
 	code = gates_check(config->kubelet, err);
 	if (code == 0 && !str_empty(config->config_file)) {
 		if ((code = load_file(config, err)) < 0 || (code = apply_flags(parsing, err)) < 0)

@@ -116,6 +116,16 @@ TEST(refusals_in_stock_words)
 		  "false, feature is locked to true" },
 		{ "log format", kubeadm_file, "--logging-format=x",
 		  "initialize logging: logging.format: Invalid value: \"x\": Unsupported log format" },
+		{ "an address", kubeadm_file, "--address=x",
+		  "failed to parse kubelet flag: invalid argument \"x\" for \"--address\" flag: \"x\" is not a valid "
+		  "IP "
+		  "address" },
+		{ "a role", kubeadm_file, "--node-labels=a=b,node-role.kubernetes.io/x=",
+		  "failed to validate kubelet flags: unknown 'kubernetes.io' or 'k8s.io' labels specified with "
+		  "--node-labels: [node-role.kubernetes.io/x]; these must begin with kubelet.kubernetes.io or "
+		  "node.kubernetes.io or be one of the well-known labels of a node" },
+		{ "a label", kubeadm_file, "--node-labels=a=b c",
+		  "failed to validate kubelet flags: invalid node labels: 'b c' is not a label's value" },
 		{ "a taint", kubeadm_file, "--register-with-taints=foo",
 		  "failed to parse kubelet flag: invalid argument \"foo\" for \"--register-with-taints\" flag: invalid "
 		  "taint spec: foo" },

@@ -3,49 +3,9 @@
 
 #include <string.h>
 
+#include "kubelet/config/names.h"
 #include "pkg/base/base.h"
 #include "pkg/codec/pb.h"
-
-enum { NAME_MAX_BYTES = 63, PREFIX_MAX_BYTES = 253 }; /* of qualified names in the API */
-
-static bool is_alphanumeric(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-static bool is_name(const char *text, size_t size, const char *between)
-{
-	if (size == 0 || !is_alphanumeric(text[0]) || !is_alphanumeric(text[size - 1]))
-		return false;
-	for (size_t i = 0; i < size; i++)
-		if (!is_alphanumeric(text[i]) && !strchr(between, text[i]))
-			return false;
-	return true;
-}
-
-/* "name" or "dns.prefix/name". */
-static bool is_qualified_name(const char *key)
-{
-	const char *slash = strchr(key, '/');
-	const char *name = slash ? slash + 1 : key;
-
-	if (slash) {
-		const char *label = key;
-
-		if (slash - key > PREFIX_MAX_BYTES)
-			return false;
-		for (const char *at = key; at <= slash; at++) {
-			if (*at >= 'A' && *at <= 'Z')
-				return false;
-			if (*at != '.' && at != slash)
-				continue;
-			if (!is_name(label, (size_t)(at - label), "-"))
-				return false;
-			label = at + 1;
-		}
-	}
-	return strlen(name) <= NAME_MAX_BYTES && is_name(name, strlen(name), "-_.");
-}
 
 bool taint_is_valid(const Core__Taint *taint)
 {
@@ -54,10 +14,9 @@ bool taint_is_valid(const Core__Taint *taint)
 
 	for (size_t i = 0; i < ARRAY_LEN(effects); i++)
 		known = known || str_eq(taint->effect, effects[i]);
-	if (!known || !is_qualified_name(str_or(taint->key, "")))
+	if (!known || !name_is_qualified(str_or(taint->key, "")))
 		return false;
-	return str_empty(taint->value) ||
-	       (strlen(taint->value) <= NAME_MAX_BYTES && is_name(taint->value, strlen(taint->value), "-_."));
+	return str_empty(taint->value) || name_is_label_value(taint->value);
 }
 
 static int take_taint(Config__KubeletConfiguration *config, char *text, struct arena *arena, struct err *err)
