@@ -5,8 +5,8 @@
 #   run.sh [NAME...]    all cases, or these (names, numbers or patterns; CASE="NAME..." says the same)
 #
 # KUBELET=ours (default) or stock; RIG_ID=1 by default; E2E_JOBS cases at once; KEEP=1 leaves the cluster running.
-# A case says in its head: "# group: alone" when it kills or restarts something, "# only: ours|stock REASON" when it asks for something that the other one does not do,
-# "# not-yet: REASON" when it passes on stock and is known to fail on ours.
+# A case says in its head: "# group: alone" when it kills or restarts something, "# only: ours|stock REASON" when it asks
+# for something that the other one does not do, "# not-yet: REASON" when it passes on stock and is known to fail on ours.
 set -euo pipefail
 
 export RIG_ID=${RIG_ID:-1} KUBELET=${KUBELET:-ours}
@@ -22,9 +22,8 @@ field() {
 }
 
 try_case() {
-	rm -rf "${out:?}/$2.first"
 	mkdir -p "$out/$2"
-	NS=e2e-$2-$((EPOCHSECONDS % 10000)) WORK=$out/$2 timeout -k 20 "$limit" bash "$1" >"$out/$2/log" 2>&1
+	NS=e2e-$2-$RANDOM WORK=$out/$2 timeout -k 20 "$limit" bash "$1" >"$out/$2/log" 2>&1
 }
 
 # One case in a namespace and a folder of its own; its verdict is one line.
@@ -42,6 +41,7 @@ run_case() {
 		return
 	fi
 	start=$EPOCHREALTIME
+	rm -rf "${out:?}/$name" "$out/$name.first"
 	try_case "$file" "$name" || code=$?
 	if [ $code -ne 0 ] && [ $code -ne 77 ]; then
 		# A second try is for the machine's bad moments; it is shown, and counted at the end.
