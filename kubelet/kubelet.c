@@ -511,7 +511,7 @@ static void runtime_answered(void *owner, const void *result, const struct err *
 	}
 	log_info("Container runtime initialized", "containerRuntime", version->runtime_name, "version",
 		 version->runtime_version, "apiVersion", version->runtime_api_version, NULL);
-	kube_reference_node(kubelet->node_name, kubelet->node_name, &about);
+	kube_reference_node(kubelet->node_name, NULL, &about);
 	kube_event(kubelet->events, &about, "Normal", "Starting", "Starting kubelet.");
 	pleg_start(kubelet->pleg);
 	node_start(kubelet->node);

@@ -92,8 +92,7 @@ static void tell(struct node *node, const char *reason)
 {
 	Core__ObjectReference about;
 
-	kube_reference_node(node->options.name,
-			    node->seen ? node->seen->metadata->uid : (char *)(uintptr_t)node->options.name, &about);
+	kube_reference_node(node->options.name, node->seen ? node->seen->metadata->uid : NULL, &about);
 	kube_event(node->options.events, &about, "Normal", reason, "Node %s status is now: %s", node->options.name,
 		   reason);
 }
