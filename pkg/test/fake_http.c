@@ -58,15 +58,12 @@ static void send_all(struct connection *connection, const char *text, size_t siz
 
 static size_t body_size(const char *head)
 {
-	const char *line = strcasestr(head, "\r\ncontent-length:");
-
+	static const char name[] = "\r\ncontent-length: ";
+	const char *digit = strcasestr(head, name);
 	size_t size = 0;
 
-	if (!line)
-		return 0;
-	line += strlen("\r\ncontent-length:");
-	for (line += strspn(line, " "); *line >= '0' && *line <= '9'; line++)
-		size = size * 10 + (size_t)(*line - '0');
+	for (digit = digit ? digit + strlen(name) : ""; *digit >= '0' && *digit <= '9'; digit++)
+		size = size * 10 + (size_t)(*digit - '0');
 	return size;
 }
 
