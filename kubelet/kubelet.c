@@ -277,6 +277,11 @@ static int new_clients(struct kubelet *kubelet, struct err *err)
 	if (r >= 0)
 		r = cri_new(kubelet->options.loop, kubelet->config->containerruntimeendpoint,
 			    config_ms(kubelet->config->runtimerequesttimeout), &kubelet->cri, err);
+	if (r >= 0 && cri_probe(kubelet->config->containerruntimeendpoint, err) < 0)
+		r = err_wrap(err,
+			     "failed to run Kubelet: validate service connection: validate CRI v1 runtime API for "
+			     "endpoint \"%s\"",
+			     kubelet->config->containerruntimeendpoint);
 	return r;
 }
 
@@ -424,17 +429,23 @@ static void new_pods(struct kubelet *kubelet)
 	world_set_managers(kubelet->world, kubelet->volumes, kubelet->runtime);
 }
 
-static int new_server(struct kubelet *kubelet, struct err *err)
+static int new_certs(struct kubelet *kubelet, struct err *err)
 {
-	const Config__KubeletConfiguration *config = kubelet->config;
-	struct cert_options cert = {
+	struct cert_options options = {
 		.loop = kubelet->options.loop,
-		.config = config,
+		.config = kubelet->config,
 		.cert_dir = kubelet->options.config->cert_dir,
 		.host = kubelet->node_name,
 		.changed = set_tls,
 		.owner = kubelet,
 	};
+
+	return certs_new(&options, &kubelet->certs, err);
+}
+
+static int new_server(struct kubelet *kubelet, struct err *err)
+{
+	const Config__KubeletConfiguration *config = kubelet->config;
 	struct api_options api = {
 		.loop = kubelet->options.loop,
 		.cri = kubelet->cri,
@@ -453,11 +464,8 @@ static int new_server(struct kubelet *kubelet, struct err *err)
 		.log_json = config->logging && str_eq(config->logging->format, "json"),
 		.callbacks = { api_request, api_gone },
 	};
-	int r = certs_new(&cert, &kubelet->certs, err);
+	int r = api_new(&api, &kubelet->api, err);
 
-	if (r < 0)
-		return r;
-	r = api_new(&api, &kubelet->api, err);
 	if (r < 0)
 		return r;
 	gate.owner = kubelet->api;
@@ -481,6 +489,8 @@ int kubelet_new(const struct kubelet_options *options, struct kubelet **ret_kube
 	r = dir_make_all(options->config->root_dir, 0750, err);
 	if (r >= 0)
 		r = new_clients(kubelet, err);
+	if (r >= 0)
+		r = new_certs(kubelet, err);
 	if (r >= 0)
 		r = new_node(kubelet, err);
 	if (r >= 0)

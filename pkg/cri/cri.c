@@ -2,8 +2,11 @@
 #include "pkg/cri/cri.h"
 
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "pkg/base/base.h"
+#include "pkg/base/file.h"
 #include "pkg/codec/pb.h"
 #include "pkg/grpc/grpc.h"
 
@@ -93,6 +96,23 @@ void cri_free(struct cri *cri)
 		return;
 	rpc_client_free(cri->client);
 	free(cri);
+}
+
+int cri_probe(const char *endpoint, struct err *err)
+{
+	static const char scheme[] = "unix://";
+	const char *path = str_has_prefix(endpoint, scheme) ? endpoint + strlen(scheme) : endpoint;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (strlen(path) >= sizeof address.sun_path)
+		return err_set(err, -EINVAL, "the endpoint %s is longer than a socket's path can be", endpoint);
+	memcpy(address.sun_path, path, strlen(path));
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+		err_errno(err, "transport: Error while dialing: dial unix %s: connect", path);
+		return err_wrap(err, "rpc error: code = Unavailable desc = connection error: desc");
+	}
+	return 0;
 }
 
 const char *cri_method_name(enum cri_method method)

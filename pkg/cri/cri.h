@@ -66,6 +66,9 @@ struct cri;
 int cri_new(struct loop *loop, const char *endpoint, int64_t request_timeout_ms, struct cri **ret_cri, struct err *err);
 void cri_free(struct cri *cri); /* all its tasks must have ended */
 
+/* Whether somebody listens at the endpoint now; blocks for no longer than a local connect. For the start only. */
+int cri_probe(const char *endpoint, struct err *err);
+
 /*
  * Asks once. The request may be freed after return. timeout_ms 0 takes the method's own, as the stock kubelet: the
  * configured request timeout; twice that for RunPodSandbox; none for PullImage; for StopContainer and ExecSync what the
