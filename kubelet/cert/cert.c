@@ -80,14 +80,32 @@ static void set_material(struct certs *certs)
 	};
 }
 
-/* True when the text was another one; takes the new one. */
+/* True when the text was another one. Takes it; an equal one is dropped, so that what was handed out stays valid. */
 static bool take_text(char **place, char *fresh)
 {
-	bool differs = !str_eq(*place, fresh);
-
+	if (str_eq(*place, fresh)) {
+		free(fresh);
+		return false;
+	}
 	free(*place);
 	*place = fresh;
-	return differs;
+	return true;
+}
+
+static int read_client_ca(const struct certs *certs, char **ret_text, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	int code = read_text(certs->client_ca_path, &text, err);
+
+	if (code < 0)
+		return err_wrap(err, "unable to load client CA file %s", certs->client_ca_path);
+	if (!strstr(text, "-----BEGIN CERTIFICATE-----"))
+		return err_set(
+			err, -EINVAL,
+			"unable to load client CA file %s: data does not contain any valid RSA or ECDSA certificates",
+			certs->client_ca_path);
+	*ret_text = steal_pointer(&text);
+	return 0;
 }
 
 static void look_again(void *owner)
@@ -104,7 +122,7 @@ static void look_again(void *owner)
 		changed |= take_text(&certs->key, key);
 	}
 	if (certs->client_ca_path) {
-		if (read_text(certs->client_ca_path, &client_ca, &err) < 0)
+		if (read_client_ca(certs, &client_ca, &err) < 0)
 			log_error(&err, "Failed to reload the client CA file; the former one stays in use", NULL);
 		else
 			changed |= take_text(&certs->client_ca, client_ca);
@@ -164,16 +182,8 @@ int certs_new(const struct cert_options *options, struct certs **ret_certs, stru
 		if (code == 0)
 			code = read_pair(certs, &certs->certificate, &certs->key, err);
 	}
-	if (code == 0 && certs->client_ca_path) {
-		code = read_text(certs->client_ca_path, &certs->client_ca, err);
-		if (code < 0)
-			err_wrap(err, "unable to load client CA file %s", certs->client_ca_path);
-	}
-	if (code == 0 && certs->client_ca_path && !strstr(certs->client_ca, "-----BEGIN CERTIFICATE-----"))
-		code = err_set(err, -EINVAL,
-			       "unable to load client CA file %s: data does not contain any valid RSA or "
-			       "ECDSA certificates",
-			       certs->client_ca_path);
+	if (code == 0 && certs->client_ca_path)
+		code = read_client_ca(certs, &certs->client_ca, err);
 	if (code < 0) {
 		certs_free(certs);
 		return code;
