@@ -45,7 +45,5 @@ wait_event third "^Normal Pulled Successfully pulled image"
 grep -qE "(HEAD|GET) /v2/open/own/manifests/1" "$WORK/registry" || fail "Always did not ask the registry"
 
 kubectl create secret docker-registry login --docker-server="$registry" --docker-username=me --docker-password=secret >/dev/null
-run stranger private/own:1 IfNotPresent
 run friend private/own:1 IfNotPresent login
 wait_ended friend Succeeded
-wait_for stranger '.status.containerStatuses[0].state.waiting.reason | test("ErrImagePull|ImagePullBackOff")'
