@@ -26,6 +26,7 @@
 enum {
 	CRASH_LOOP_INITIAL_MS = 10000, /* upstream's fixed numbers */
 	CRASH_LOOP_LIMIT_MS = 300000,
+	LIMIT_NODE_AGAIN_MS = 60000, /* upstream's: pods may have to shrink first */
 	US_PER_MS = 1000,
 };
 
@@ -55,6 +56,7 @@ struct kubelet {
 	struct gate *gate;
 
 	bool node_seen, pleg_synced;
+	struct loop_timer limit_timer;
 };
 
 /* ---- sizes of the node ---- */
@@ -505,11 +507,42 @@ int kubelet_new(const struct kubelet_options *options, struct kubelet **ret_kube
 	return 0;
 }
 
+static void limit_node(void *owner)
+{
+	struct kubelet *kubelet = owner;
+	Core__ObjectReference about;
+	struct err err;
+
+	kube_reference_node(kubelet->node_name, NULL, &about);
+	if (cm_limit_node(kubelet->cm, &err) >= 0) {
+		kube_event(kubelet->events, &about, "Normal", "NodeAllocatableEnforced",
+			   "Updated Node Allocatable limit across pods");
+		return;
+	}
+	kube_event(kubelet->events, &about, "Warning", "FailedNodeAllocatableEnforcement", "%s", err.text);
+	loop_timer_start(&kubelet->limit_timer, LIMIT_NODE_AGAIN_MS);
+}
+
+static void say_start(struct kubelet *kubelet)
+{
+	static const char v1_text[] =
+		"cgroup v1 detected. cgroup v1 support is deprecated and will be removed in a future release. Please "
+		"migrate to cgroup v2. More information at "
+		"https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1";
+	Core__ObjectReference about;
+
+	kube_reference_node(kubelet->node_name, NULL, &about);
+	kube_event(kubelet->events, &about, "Normal", "Starting", "Starting kubelet.");
+	if (!cm_is_v2(kubelet->cm)) {
+		log_info("Warning: cgroup check", "error", v1_text, NULL);
+		kube_event(kubelet->events, &about, "Warning", "CgroupV1", "%s", v1_text);
+	}
+}
+
 static void runtime_answered(void *owner, const void *result, const struct err *err)
 {
 	struct kubelet *kubelet = owner;
 	const Cri__VersionResponse *version = result;
-	Core__ObjectReference about;
 	struct err why;
 
 	if (err) {
@@ -521,8 +554,8 @@ static void runtime_answered(void *owner, const void *result, const struct err *
 	}
 	log_info("Container runtime initialized", "containerRuntime", version->runtime_name, "version",
 		 version->runtime_version, "apiVersion", version->runtime_api_version, NULL);
-	kube_reference_node(kubelet->node_name, NULL, &about);
-	kube_event(kubelet->events, &about, "Normal", "Starting", "Starting kubelet.");
+	say_start(kubelet);
+	limit_node(kubelet);
 	pleg_start(kubelet->pleg);
 	node_start(kubelet->node);
 	kubelet->options.started(kubelet->options.owner);
@@ -532,6 +565,7 @@ void kubelet_start(struct kubelet *kubelet)
 {
 	Cri__VersionRequest request = CRI__VERSION_REQUEST__INIT;
 
+	loop_timer_init(&kubelet->limit_timer, kubelet->options.loop, limit_node, kubelet);
 	cri_call(kubelet->cri, CRI_VERSION, &request.base, 0, runtime_answered, kubelet);
 }
 

@@ -142,6 +142,19 @@ static void forget_memory_protection(struct cm *cm)
 
 int cm_setup_node(struct cm *cm, struct err *err)
 {
+	struct cm_values best_effort = { CM_SHARES_MIN, -1, -1, -1, -1 };
+
+	for (size_t i = 0; i < ARRAY_LEN(cm->of_qos); i++)
+		if (cgroup_make(&cm->layout, cm->of_qos[i], err) < 0)
+			return err->code;
+	if (apply(cm, cm->of_qos[CM_BEST_EFFORT], &best_effort, err) < 0)
+		return err_wrap(err, "failed to update top level BestEffort QOS cgroup");
+	forget_memory_protection(cm);
+	return 0;
+}
+
+int cm_limit_node(struct cm *cm, struct err *err)
+{
 	const struct cm_options *options = &cm->options;
 	struct cm_values node = {
 		.shares = cm_shares(allocatable(cm, options->capacity_milli_cpu, options->reserved_milli_cpu)),
@@ -150,16 +163,9 @@ int cm_setup_node(struct cm *cm, struct err *err)
 		.memory_bytes = allocatable(cm, options->capacity_memory_bytes, options->reserved_memory_bytes),
 		.pids = allocatable(cm, options->capacity_pids, options->reserved_pids),
 	};
-	struct cm_values best_effort = { CM_SHARES_MIN, -1, -1, -1, -1 };
 
-	for (size_t i = 0; i < ARRAY_LEN(cm->of_qos); i++)
-		if (cgroup_make(&cm->layout, cm->of_qos[i], err) < 0)
-			return err->code;
 	if (apply(cm, cm->pods, &node, err) < 0)
 		return err_wrap(err, "Failed to update Node Allocatable Limits \"%s\"", cm->pods);
-	if (apply(cm, cm->of_qos[CM_BEST_EFFORT], &best_effort, err) < 0)
-		return err_wrap(err, "failed to update top level BestEffort QOS cgroup");
-	forget_memory_protection(cm);
 	return 0;
 }
 

@@ -40,9 +40,14 @@ void cm_free(struct cm *cm); /* no task may be running */
 
 bool cm_is_v2(const struct cm *cm);
 
-/* Makes kubepods and the QoS cgroups with their values. Again at any time: a missing one is made, values are renewed.
- */
+/* Makes kubepods and the QoS cgroups. Again at any time: a missing one is made. */
 int cm_setup_node(struct cm *cm, struct err *err);
+
+/*
+ * Gives kubepods what the node has for pods. -EBUSY on v1 while pods hold more memory than they now may: try again
+ * later, as they are only held by what they had until then.
+ */
+int cm_limit_node(struct cm *cm, struct err *err);
 
 /* Values of the QoS cgroups for the pods that are active now: burstable gets the sum of their requests. */
 int cm_update_qos(struct cm *cm, const Core__Pod *const *pods, size_t n_pods, struct err *err);

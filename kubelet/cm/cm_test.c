@@ -120,6 +120,7 @@ TEST(groups_of_the_node_and_of_pods)
 
 	CHECK_OK(cm_setup_node(cm, &err), &err);
 	CHECK_OK(cm_setup_node(cm, &err), &err);
+	CHECK_OK(cm_limit_node(cm, &err), &err);
 	CHECK_STR("node memory", read_value("/kubepods", CGROUP_MEMORY, "memory.limit_in_bytes", "memory.max"),
 		  "1073741824");
 	CHECK_STR("node cpu", read_value("/kubepods", CGROUP_CPU, "cpu.shares", "cpu.weight"),
