@@ -8,6 +8,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/codec/pb.h"
+#include "pkg/cri/check.h"
 #include "pkg/grpc/grpc.h"
 
 enum {
@@ -170,7 +171,10 @@ static void rpc_done(void *owner, const void *result, const struct err *err)
 		struct err bad;
 
 		if (pb_decode(call->method->response, reply->bytes, reply->size, arena, &response, &bad) < 0) {
-			err_wrap(&bad, "the runtime's answer to %s", call->method->name);
+			err_wrap(&bad,
+				 "rpc error: code = Internal desc = grpc: failed to unmarshal the received message");
+			call->done(call->owner, NULL, &bad);
+		} else if (cri_check_answer((enum cri_method)(call->method - methods), response, &bad) < 0) {
 			call->done(call->owner, NULL, &bad);
 		} else {
 			call->done(call->owner, response, NULL);

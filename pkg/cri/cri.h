@@ -6,8 +6,8 @@
  * A call's result is the decoded answer (`const Cri__VersionResponse *`), valid during `done`. On failure err.text is
  * what a Go client prints, since users meet it in events: "rpc error: code = NotFound desc = ...". err.code is
  * -ENOENT, -EEXIST, -ENOSYS (call not known to this runtime), -ETIMEDOUT, -ECONNREFUSED (runtime not there),
- * -ENOBUFS, -EINVAL, -EPERM, -ECANCELED or -EREMOTEIO; -EBADMSG when the answer cannot be read, -EILSEQ when a text of
- * the request is not UTF-8.
+ * -ENOBUFS, -EINVAL, -EPERM, -ECANCELED or -EREMOTEIO; -EBADMSG when the answer cannot be read or lacks what it must
+ * hold (check.h), -EILSEQ when a text of the request is not UTF-8.
  */
 #include "cri/cri.pb-c.h"
 #include "pkg/base/err.h"
