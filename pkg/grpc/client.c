@@ -159,10 +159,23 @@ void rpc_client_free(struct rpc_client *client)
 
 /* ---- calls ---- */
 
+/* Two statuses are made on this side, and users know them in the words of Go's library. */
+static char *message_of(const struct call *call)
+{
+	static const char too_large[] = "Received message larger than max";
+	_cleanup_free_ char *said =
+		xstrndup((const char *)GRPC_SLICE_START_PTR(call->details), GRPC_SLICE_LENGTH(call->details));
+
+	if (call->code == GRPC_STATUS_DEADLINE_EXCEEDED && str_eq(said, "Deadline Exceeded"))
+		return xstrdup("context deadline exceeded");
+	if (call->code == GRPC_STATUS_RESOURCE_EXHAUSTED && str_has_prefix(said, too_large))
+		return xasprintf("grpc: received%s", said + strlen("Received"));
+	return steal_pointer(&said);
+}
+
 static void finish(struct call *call)
 {
-	_cleanup_free_ char *message =
-		xstrndup((const char *)GRPC_SLICE_START_PTR(call->details), GRPC_SLICE_LENGTH(call->details));
+	_cleanup_free_ char *message = message_of(call);
 	struct rpc_reply reply = { .code = (int)call->code, .message = message, .bytes = "" };
 	grpc_byte_buffer_reader reader;
 	grpc_slice bytes = grpc_empty_slice();

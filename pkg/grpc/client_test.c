@@ -256,8 +256,10 @@ TEST(answers)
 		{ "/t/Echo", 20000, RPC_OK, 0, "" },
 		{ "/t/Missing", 20000, RPC_NOT_FOUND, -ENOENT, "rpc error: code = NotFound desc = no such thing" },
 		{ "/t/Other", 20000, RPC_UNIMPLEMENTED, -ENOSYS, "rpc error: code = Unimplemented desc = unknown" },
-		{ "/t/Mute", 50, RPC_DEADLINE_EXCEEDED, -ETIMEDOUT, "rpc error: code = DeadlineExceeded desc = " },
-		{ "/t/Big", 20000, RPC_RESOURCE_EXHAUSTED, -ENOBUFS, "rpc error: code = ResourceExhausted desc = " },
+		{ "/t/Mute", 50, RPC_DEADLINE_EXCEEDED, -ETIMEDOUT,
+		  "rpc error: code = DeadlineExceeded desc = context deadline exceeded" },
+		{ "/t/Big", 20000, RPC_RESOURCE_EXHAUSTED, -ENOBUFS,
+		  "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (" },
 	};
 	char path[108];
 	struct rpc_client *client = start(socket_path(path));
