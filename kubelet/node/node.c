@@ -20,7 +20,7 @@ enum {
 	REGISTER_LAST_MS = 7000,
 	RUNTIME_CHECK_MS = 5000,
 	IMAGES_MS = 30000,         /* how old the list of images may become, as in stock */
-	RUNTIME_DOWN_MS = 30000,   /* since the last good check */
+	RUNTIME_DOWN_MS = 30000,   /* since it last said that it is ready */
 	FAST_STATUS_MS = 1000,     /* until the node is ready for the first time */
 	STATUS_JSON_MAX = 1 << 20, /* 50 images of five names are 50 KiB */
 };
@@ -50,7 +50,7 @@ struct node {
 	struct lease *lease;
 	struct loop_timer register_timer, runtime_timer, status_timer;
 	int64_t register_delay_ms;
-	bool registered, freed, started, was_ready;
+	bool registered, freed, started, was_ready, runtime_was_ready;
 	struct task *register_task, *runtime_task, *status_task;
 };
 
@@ -125,6 +125,7 @@ static void compute_status(struct node *node)
 		.n_ips = node->options.n_ips,
 		.version = node->version,
 		.runtime = node->runtime,
+		.runtime_was_ready = node->runtime_was_ready,
 		.runtime_is_down = runtime_is_down(node),
 		.images = node->images,
 		.before = node->status ? node->status
@@ -281,8 +282,11 @@ static void status_came(void *owner, const void *result, const struct err *err)
 		return;
 	}
 	keep(&node->runtime_arena, (void **)&node->runtime, result);
-	node->runtime_good_ms = loop_now_ms(node->options.loop);
-	if (node->images && node->runtime_good_ms - node->images_ms < IMAGES_MS) {
+	if (status_runtime_is_ready(node->runtime)) {
+		node->runtime_good_ms = loop_now_ms(node->options.loop);
+		node->runtime_was_ready = true;
+	}
+	if (node->images && loop_now_ms(node->options.loop) - node->images_ms < IMAGES_MS) {
 		runtime_round_ended(node);
 		return;
 	}

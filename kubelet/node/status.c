@@ -324,20 +324,31 @@ __attribute__((format(printf, 2, 3))) static void complain(struct complaints *co
 	buf_printf(&complaints->text, "%s%s", complaints->n++ ? ", " : "", sentence);
 }
 
+static const Cri__RuntimeCondition *runtime_condition(const Cri__StatusResponse *runtime, const char *type)
+{
+	for (size_t i = 0; runtime->status && i < runtime->status->n_conditions; i++)
+		if (str_eq(runtime->status->conditions[i]->type, type))
+			return runtime->status->conditions[i];
+	return NULL;
+}
+
+bool status_runtime_is_ready(const Cri__StatusResponse *runtime)
+{
+	const Cri__RuntimeCondition *condition = runtime_condition(runtime, "RuntimeReady");
+
+	return condition && condition->status;
+}
+
 static void check_runtime_condition(struct complaints *complaints, const Cri__StatusResponse *runtime, const char *type,
 				    const char *what)
 {
-	for (size_t i = 0; runtime->status && i < runtime->status->n_conditions; i++) {
-		const Cri__RuntimeCondition *condition = runtime->status->conditions[i];
+	const Cri__RuntimeCondition *condition = runtime_condition(runtime, type);
 
-		if (!str_eq(condition->type, type))
-			continue;
-		if (!condition->status)
-			complain(complaints, "%s not ready: %s=false reason:%s message:%s", what, type,
-				 condition->reason, condition->message);
-		return;
-	}
-	complain(complaints, "%s not ready: <nil>", what); /* it did not say: stock prints it so */
+	if (!condition)
+		complain(complaints, "%s not ready: <nil>", what); /* it did not say: stock prints it so */
+	else if (!condition->status)
+		complain(complaints, "%s not ready: %s=false reason:%s message:%s", what, type, condition->reason,
+			 condition->message);
 }
 
 /* In stock's order: the runtime's answering, our own parts, the runtime's words. */
@@ -345,7 +356,7 @@ static void set_ready(const struct status_input *in, Core__NodeStatus *status, s
 {
 	struct complaints complaints = { .text = BUF_INIT(8192) };
 
-	if (!in->runtime)
+	if (!in->runtime_was_ready)
 		complain(&complaints, "container runtime status check may not have completed yet");
 	else if (in->runtime_is_down)
 		complain(&complaints, "container runtime is down");

@@ -15,8 +15,9 @@ struct status_input {
 	const char *const *ips;
 	size_t n_ips;
 	const Cri__VersionResponse *version; /* NULL while the runtime has not answered */
-	const Cri__StatusResponse *runtime;  /* of the last good check, NULL before */
-	bool runtime_is_down;                /* no good check for 30 s */
+	const Cri__StatusResponse *runtime;  /* as it last answered, NULL before */
+	bool runtime_was_ready;              /* it once said so */
+	bool runtime_is_down;                /* it has not for 30 s */
 	const Cri__ListImagesResponse *images;
 	const char *unhealthy;          /* of our own parts, NULL when they are well */
 	const Core__NodeStatus *before; /* the last one, for the times of transitions; NULL at first */
@@ -25,6 +26,9 @@ struct status_input {
 
 /* All of it in the arena. */
 Core__NodeStatus *status_compute(const struct status_input *input, struct arena *arena);
+
+/* Whether the runtime says that it is, whatever its network. */
+bool status_runtime_is_ready(const Cri__StatusResponse *runtime);
 
 /* Equal but for heartbeats. */
 bool status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b);

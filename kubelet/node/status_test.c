@@ -121,20 +121,23 @@ TEST(readiness_in_the_words_of_stock)
 {
 	static const struct {
 		const char *rule;
-		bool asked, down;
+		bool asked, ready, down;
 		const char *runtime, *network, *unhealthy, *message;
 	} rows[] = {
-		{ "well", true, false, "", "", NULL, "kubelet is posting ready status" },
-		{ "not asked yet", false, false, "", "", NULL,
+		{ "well", true, true, false, "", "", NULL, "kubelet is posting ready status" },
+		{ "not asked yet", false, false, false, "", "", NULL,
 		  "[container runtime status check may not have completed yet, network state unknown]" },
-		{ "no network", true, false, "", "cni plugin not initialized", NULL,
+		{ "no network", true, true, false, "", "cni plugin not initialized", NULL,
 		  "container runtime network not ready: NetworkReady=false reason:R message:cni plugin not "
 		  "initialized" },
-		{ "down", true, true, "", "", NULL, "container runtime is down" },
-		{ "in order", true, true, "a", "b", "PLEG is not healthy: x",
+		{ "down", true, true, true, "", "", NULL, "container runtime is down" },
+		{ "in order", true, true, true, "a", "b", "PLEG is not healthy: x",
 		  "[container runtime is down, PLEG is not healthy: x, container runtime not ready: RuntimeReady=false "
 		  "reason:R message:a, container runtime network not ready: NetworkReady=false reason:R message:b]" },
-		{ "it says nothing", true, false, "", NULL, NULL, "container runtime network not ready: <nil>" },
+		{ "never ready so far", true, false, false, "a", "", NULL,
+		  "[container runtime status check may not have completed yet, container runtime not ready: "
+		  "RuntimeReady=false reason:R message:a]" },
+		{ "it says nothing", true, true, false, "", NULL, NULL, "container runtime network not ready: <nil>" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -144,6 +147,7 @@ TEST(readiness_in_the_words_of_stock)
 			.config = config_of(arena, "{}"),
 			.name = "n",
 			.runtime = rows[i].asked ? runtime_says(arena, rows[i].runtime, rows[i].network) : NULL,
+			.runtime_was_ready = rows[i].ready,
 			.runtime_is_down = rows[i].down,
 			.unhealthy = rows[i].unhealthy,
 			.now_s = 1,
@@ -175,6 +179,7 @@ TEST(times_of_transitions_stay_while_nothing_turns)
 	input.before = second;
 	input.now_s = 300;
 	input.runtime = runtime_says(arena, "", "");
+	input.runtime_was_ready = true;
 	const Core__NodeStatus *third = status_compute(&input, arena);
 	CHECK_INT("ready turned", third->conditions[3]->lasttransitiontime->seconds, ==, 300);
 	CHECK_INT("the others did not", third->conditions[0]->lasttransitiontime->seconds, ==, 100);
