@@ -30,10 +30,10 @@ static int read_text(const char *path, size_t limit, struct arena *arena, const 
 	return 0;
 }
 
-/* The same inode stays: it is mounted in containers that run. */
+/* The same inode stays: it is mounted in containers that run. They never see it empty, not even on a full disk. */
 static int write_in_place(const char *path, const struct buf *content, mode_t mode, struct err *err)
 {
-	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
 	int code;
 
 	if (fd < 0)
@@ -41,6 +41,8 @@ static int write_in_place(const char *path, const struct buf *content, mode_t mo
 	code = fd_write_all(fd, content->bytes, content->size);
 	if (code < 0)
 		return err_set(err, code, "cannot write %s: %s", path, strerror(-code));
+	if (ftruncate(fd, (off_t)content->size) < 0)
+		return err_errno(err, "cannot cut %s", path);
 	if (fchmod(fd, mode) < 0)
 		return err_errno(err, "cannot set the mode of %s", path);
 	return 0;
