@@ -4,6 +4,7 @@
  * runtime wants it, and gives the connected socket to the gate, which joins the two.
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -53,6 +54,17 @@ static void dial_failed(struct dialing *dialing, const char *why)
 
 	dial_stop(call);
 	call_error(call, 500, "error dialing backend: %s", why);
+}
+
+/* As Go prints it: "dial tcp 127.0.0.1:1: connect: connection refused". */
+static void connect_failed(struct dialing *dialing, int code)
+{
+	char why[256];
+	const char *said = strerror(code);
+
+	snprintf(why, sizeof why, "dial tcp %s: connect: %c%s", dialing->url.host, tolower((unsigned char)said[0]),
+		 said + 1);
+	dial_failed(dialing, why);
 }
 
 static void dial_too_late(void *owner)
@@ -165,7 +177,7 @@ static void dial_ready(void *owner, int events)
 	(void)events;
 	getsockopt(dialing->fd, SOL_SOCKET, SO_ERROR, &why, &size);
 	if (why) {
-		dial_failed(dialing, strerror(why));
+		connect_failed(dialing, why);
 		return;
 	}
 	if (dialing->head.size == 0) {
@@ -220,7 +232,7 @@ static void dial(struct call *call, const char *url)
 	dialing->fd = socket(dialing->url.address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (dialing->fd < 0 ||
 	    (connect(dialing->fd, &dialing->url.address.any, dialing->url.address_size) < 0 && errno != EINPROGRESS)) {
-		dial_failed(dialing, strerror(errno));
+		connect_failed(dialing, errno);
 		return;
 	}
 	loop_timer_start(&dialing->deadline, DIAL_MS);
