@@ -30,6 +30,7 @@ enum {
 	US_PER_MS = 1000,
 };
 
+#define RUNTIME_API_VERSION "0.1.0"          /* of the kubelet's side of CRI v1; has never been another one */
 #define CONTAINER_LOGS "/var/log/containers" /* where log collectors look, fixed upstream too */
 
 struct kubelet {
@@ -493,17 +494,45 @@ int kubelet_new(const struct kubelet_options *options, struct kubelet **ret_kube
 		r = new_clients(kubelet, err);
 	if (r >= 0)
 		r = new_certs(kubelet, err);
-	if (r >= 0)
-		r = new_node(kubelet, err);
-	if (r >= 0)
-		r = new_cm(kubelet, err);
-	if (r >= 0) {
-		new_pods(kubelet);
-		r = new_server(kubelet, err);
-	}
 	if (r < 0)
 		return r; /* the process ends with this error: nothing is taken apart for it */
 	*ret_kubelet = kubelet;
+	return 0;
+}
+
+/* ---- the start, in two halves around the runtime's answer ---- */
+
+static int make_rest(struct kubelet *kubelet, struct err *err)
+{
+	int r = new_node(kubelet, err);
+
+	if (r >= 0)
+		r = new_cm(kubelet, err);
+	if (r < 0)
+		return r;
+	new_pods(kubelet);
+	return new_server(kubelet, err);
+}
+
+/* Why this runtime will not do; the words are stock's, which asks twice and complains from two places. */
+static int check_runtime(const struct kubelet *kubelet, const Cri__VersionResponse *version, const struct err *err,
+			 struct err *ret_why)
+{
+	if (err) {
+		*ret_why = *err;
+		if (err->code == -EBADMSG && !str_has_prefix(err->text, "rpc error"))
+			return err_wrap(ret_why, "failed to run Kubelet: failed to create kubelet: get remote runtime "
+						 "typed version failed");
+		return err_wrap(ret_why,
+				"failed to run Kubelet: validate service connection: validate CRI v1 runtime API for "
+				"endpoint \"%s\"",
+				kubelet->config->containerruntimeendpoint);
+	}
+	if (!str_eq(version->version, RUNTIME_API_VERSION))
+		return err_set(ret_why, -EPROTONOSUPPORT,
+			       "failed to run Kubelet: failed to create kubelet: runtime api version is not supported: "
+			       "\"%s\" instead of \"" RUNTIME_API_VERSION "\"",
+			       version->version);
 	return 0;
 }
 
@@ -545,10 +574,7 @@ static void runtime_answered(void *owner, const void *result, const struct err *
 	const Cri__VersionResponse *version = result;
 	struct err why;
 
-	if (err) {
-		why = *err;
-		err_wrap(&why, "validate CRI v1 runtime API for endpoint \"%s\"",
-			 kubelet->config->containerruntimeendpoint);
+	if (check_runtime(kubelet, version, err, &why) < 0 || make_rest(kubelet, &why) < 0) {
 		kubelet->options.failed(kubelet->options.owner, &why);
 		return;
 	}
@@ -566,6 +592,7 @@ void kubelet_start(struct kubelet *kubelet)
 	Cri__VersionRequest request = CRI__VERSION_REQUEST__INIT;
 
 	loop_timer_init(&kubelet->limit_timer, kubelet->options.loop, limit_node, kubelet);
+	request.version = (char[]){ RUNTIME_API_VERSION };
 	cri_call(kubelet->cri, CRI_VERSION, &request.base, 0, runtime_answered, kubelet);
 }
 
