@@ -38,6 +38,18 @@ static int set_address(const char *host, int64_t port, struct stream_url *url)
 	return 0;
 }
 
+/* How much of a URL may be told: its path holds the token of a session, and before an "@" may be a password. */
+static int told_size(const char *text)
+{
+	enum { TOLD_MAX = 200 };
+	const char *authority = strstr(text, "://");
+	size_t size = authority ? (size_t)(authority - text) + 3 : strcspn(text, ":");
+
+	if (authority && !memchr(text + size, '@', strcspn(text + size, "/?#")))
+		size += strcspn(text + size, "/?#");
+	return (int)MIN(size, (size_t)TOLD_MAX);
+}
+
 int stream_url_parse(const char *text, struct arena *arena, struct stream_url *ret_url, struct err *err)
 {
 	static const char scheme[] = "http://";
@@ -47,7 +59,8 @@ int stream_url_parse(const char *text, struct arena *arena, struct stream_url *r
 	if (strlen(text) > STREAM_URL_MAX || !is_clean(text))
 		return err_set(err, -EINVAL, "the runtime's streaming URL is malformed");
 	if (!str_has_prefix(text, scheme))
-		return err_set(err, -EINVAL, "the runtime's streaming URL is not plain http: %s", text);
+		return err_set(err, -EINVAL, "the runtime's streaming URL is not plain http: %.*s", told_size(text),
+			       text);
 	const char *authority = text + strlen(scheme);
 	size_t size = strcspn(authority, "/?#");
 	char *host = arena_strndup(arena, authority, size);
@@ -55,8 +68,10 @@ int stream_url_parse(const char *text, struct arena *arena, struct stream_url *r
 	url.path = authority[size] == '/' ? arena_strdup(arena, authority + size)
 					  : arena_printf(arena, "/%s", authority + size);
 	char *colon = strrchr(host, ':');
-	if (strchr(host, '@') || !colon || str_to_i64(colon + 1, 1, 65535, &port) < 0)
-		return err_set(err, -EINVAL, "the runtime's streaming URL has no port: %s", text);
+	if (strchr(host, '@'))
+		return err_set(err, -EINVAL, "the runtime's streaming URL names a user");
+	if (!colon || str_to_i64(colon + 1, 1, 65535, &port) < 0)
+		return err_set(err, -EINVAL, "the runtime's streaming URL has no port: %.*s", told_size(text), text);
 	*colon = 0;
 	size_t length = strlen(host);
 	if (host[0] == '[' && length > 1 && host[length - 1] == ']') {
@@ -64,7 +79,8 @@ int stream_url_parse(const char *text, struct arena *arena, struct stream_url *r
 		host++;
 	}
 	if (set_address(host, port, &url) < 0)
-		return err_set(err, -EINVAL, "the runtime's streaming URL is not on this machine's loopback: %s", text);
+		return err_set(err, -EINVAL, "the runtime's streaming URL is not on this machine's loopback: %.*s",
+			       told_size(text), text);
 	*ret_url = url;
 	return 0;
 }

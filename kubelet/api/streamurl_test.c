@@ -45,3 +45,33 @@ TEST(only_this_machine)
 		CHECK_STR(rows[i].url, url.path, rows[i].path);
 	}
 }
+
+TEST(what_is_told_of_a_refused_one_holds_no_secret)
+{
+	static const struct {
+		const char *url, *text;
+	} rows[] = {
+		{ "https://127.0.0.1:80/exec/TOKEN",
+		  "the runtime's streaming URL is not plain http: https://127.0.0.1:80" },
+		{ "https://user:pw@127.0.0.1:80/exec/TOKEN",
+		  "the runtime's streaming URL is not plain http: https://" },
+		{ "unix:/run/x.sock", "the runtime's streaming URL is not plain http: unix" },
+		{ "file:///etc/passwd", "the runtime's streaming URL is not plain http: file://" },
+		{ "http://user:pw@127.0.0.1:80/exec/TOKEN", "the runtime's streaming URL names a user" },
+		{ "http://127.0.0.1/exec/TOKEN", "the runtime's streaming URL has no port: http://127.0.0.1" },
+		{ "http://169.254.169.254:80/exec/TOKEN?a=b",
+		  "the runtime's streaming URL is not on this machine's loopback: http://169.254.169.254:80" },
+		{ "http://10.0.0.1:80?TOKEN",
+		  "the runtime's streaming URL is not on this machine's loopback: http://10.0.0.1:80" },
+		{ "http://127.0.0.1:80/a b", "the runtime's streaming URL is malformed" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		struct stream_url url;
+		struct err err = { 0 };
+
+		CHECK_INT(rows[i].url, stream_url_parse(rows[i].url, arena, &url, &err), ==, -EINVAL);
+		CHECK_STR(rows[i].url, err.text, rows[i].text);
+	}
+}
