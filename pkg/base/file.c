@@ -96,6 +96,12 @@ static int sync_folder_of(const char *path)
 int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, struct err *err)
 {
 	_cleanup_free_ char *name = xasprintf("%s.new", path);
+
+	return file_replace_by(path, name, bytes, size, mode, err);
+}
+
+int file_replace_by(const char *path, const char *name, const void *bytes, size_t size, mode_t mode, struct err *err)
+{
 	_cleanup_(unlink_done) const char *temporary = NULL;
 	_cleanup_fd_ int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 

@@ -31,6 +31,10 @@ int file_read(const char *path, struct buf *into, struct err *err);
  */
 int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, struct err *err);
 
+/* The same, where others look into the folder too: `temporary` is the name that they know to be no file yet. */
+int file_replace_by(const char *path, const char *temporary, const void *bytes, size_t size, mode_t mode,
+		    struct err *err);
+
 /* Writes to an existing file in one write(2), as cgroup and sysctl files want it. */
 int file_poke(const char *path, const char *text, struct err *err);
 

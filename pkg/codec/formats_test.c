@@ -277,6 +277,25 @@ TEST(image_references_are_completed)
 	}
 }
 
+TEST(image_references_without_tag_and_digest)
+{
+	static const char digest[] = "@sha256:0123456789012345678901234567890123456789012345678901234567890123";
+	static const char *const names[] = { "nginx", "a/b", "localhost:5000/a", "reg.io:1/a/b",
+					     "docker.io/library/nginx" };
+	static const char *const tags[] = { "", ":latest", ":5000" };
+
+	for (size_t n = 0; n < ARRAY_LEN(names); n++)
+		for (size_t t = 0; t < 2 * ARRAY_LEN(tags); t++) {
+			_cleanup_arena_ struct arena *arena = arena_new();
+			const char *text = arena_printf(arena, "%s%s%s", names[n], tags[t / 2], t % 2 ? digest : "");
+			struct imageref ref;
+			struct err err = { 0 };
+
+			CHECK_OK(imageref_parse(text, arena, &ref, &err), &err);
+			CHECK_STR(text, imageref_trim(text, &ref, arena), names[n]);
+		}
+}
+
 TEST(log_lines)
 {
 	static const struct {

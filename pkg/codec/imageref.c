@@ -228,6 +228,23 @@ int imageref_parse(const char *text, struct arena *arena, struct imageref *ret_r
 	return 0;
 }
 
+static void cut_suffix(char *text, char before, const char *suffix)
+{
+	size_t size = strlen(text), suffix_size = suffix ? strlen(suffix) : 0;
+
+	if (suffix && size > suffix_size && str_has_suffix(text, suffix) && text[size - suffix_size - 1] == before)
+		text[size - suffix_size - 1] = 0;
+}
+
+char *imageref_trim(const char *text, const struct imageref *ref, struct arena *arena)
+{
+	char *trimmed = arena_strdup(arena, text);
+
+	cut_suffix(trimmed, '@', ref->digest);
+	cut_suffix(trimmed, ':', ref->tag); /* an implied one is not there */
+	return trimmed;
+}
+
 char *imageref_text(const struct imageref *ref, struct arena *arena)
 {
 	return arena_printf(arena, "%s%s%s%s%s%s%s", ref->domain, *ref->domain ? "/" : "", ref->path,

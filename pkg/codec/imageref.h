@@ -12,5 +12,8 @@ struct imageref {
 /* -EINVAL with the sentence that the stock kubelet gives for InvalidImageName. */
 int imageref_parse(const char *text, struct arena *arena, struct imageref *ret_ref, struct err *err);
 
+/* The text that gave `ref`, without its tag and digest and otherwise as it was written: "nginx:1" gives "nginx". */
+char *imageref_trim(const char *text, const struct imageref *ref, struct arena *arena);
+
 /* "docker.io/library/nginx:latest" */
 char *imageref_text(const struct imageref *ref, struct arena *arena);
