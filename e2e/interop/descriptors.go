@@ -242,6 +242,11 @@ func compareNames(ours *set, name string, t reflect.Type, seen map[reflect.Type]
 // compareConfiguration checks our configuration types, which have no official protobuf, against the Go types.
 func compareConfiguration(ours *set) {
 	compareStruct(ours, ".config.KubeletConfiguration", reflect.TypeOf(kubeletv1beta1.KubeletConfiguration{}))
+	compareStruct(ours, ".config.ImagePullIntent", reflect.TypeOf(kubeletv1beta1.ImagePullIntent{}))
+	compareStruct(ours, ".config.ImagePulledRecord", reflect.TypeOf(kubeletv1beta1.ImagePulledRecord{}))
+	compareStruct(ours, ".config.ImagePullCredentials", reflect.TypeOf(kubeletv1beta1.ImagePullCredentials{}))
+	compareStruct(ours, ".config.ImagePullSecret", reflect.TypeOf(kubeletv1beta1.ImagePullSecret{}))
+	compareStruct(ours, ".config.ImagePullServiceAccount", reflect.TypeOf(kubeletv1beta1.ImagePullServiceAccount{}))
 }
 
 func compareStruct(ours *set, name string, t reflect.Type) {
@@ -254,6 +259,10 @@ func compareStruct(ours *set, name string, t reflect.Type) {
 	for i := 0; i < t.NumField(); i++ {
 		member := t.Field(i)
 		json, _, _ := strings.Cut(member.Tag.Get("json"), ",")
+		if member.Type == reflect.TypeOf(metav1.TypeMeta{}) { // ours has the header as fields, or reads it apart
+			delete(byName, "kind")
+			delete(byName, "apiVersion")
+		}
 		if json == "" || json == "-" {
 			continue
 		}
