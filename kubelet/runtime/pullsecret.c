@@ -7,19 +7,88 @@
 #include "pkg/base/base.h"
 #include "pkg/codec/base64.h"
 #include "pkg/codec/json.h"
+#include "pkg/codec/pb.h"
+#include "pkg/codec/utf8.h"
+#include "pkg/net/digest.h"
 
 #define DOCKER_HUB_KEY "index.docker.io" /* how `docker login` names it */
 
+enum { HASHED_MAX = 8 * 1024 * 1024 }; /* what a secret of 1 MiB can become when every byte is escaped */
+
+/* ---- the hash of a credential ---- */
+
+/* Bytes of the character at `text`, 0 for what is none. */
+static size_t character_size(const char *text, size_t left)
+{
+	for (size_t size = 1; size <= MIN(left, (size_t)4); size++)
+		if (utf8_valid(text, size))
+			return size;
+	return 0;
+}
+
+static void put_character(struct buf *into, const char *text, size_t size)
+{
+	static const char short_ones[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
+	const char *found = size == 1 && *text ? strchr(short_ones, *text) : NULL;
+
+	if (size == 0)
+		buf_puts(into, "\\ufffd");
+	else if (found)
+		buf_printf(into, "\\%c", letters[found - short_ones]);
+	else if (size == 1 && ((unsigned char)*text < 0x20 || strchr("<>&", *text)))
+		buf_printf(into, "\\u%04x", (unsigned)(unsigned char)*text);
+	else if (size == 3 && (memcmp(text, "\xe2\x80\xa8", 3) == 0 || memcmp(text, "\xe2\x80\xa9", 3) == 0))
+		buf_printf(into, "\\u202%c", text[2] == '\xa8' ? '8' : '9');
+	else
+		buf_append(into, text, size);
+}
+
+/* A member of a JSON object as Go writes it: nothing for an empty text, and nothing that HTML could take for its own.
+ */
+static void put_member(struct buf *into, const char *name, const char *text)
+{
+	size_t left = strlen(text);
+
+	if (left == 0)
+		return;
+	buf_printf(into, "%s\"%s\":\"", into->size > 1 ? "," : "", name);
+	while (left > 0) {
+		size_t size = character_size(text, left);
+
+		put_character(into, text, size);
+		text += MAX(size, (size_t)1);
+		left -= MAX(size, (size_t)1);
+	}
+	buf_putc(into, '"');
+}
+
+static char *hash_of(const struct pullsecret *entry, struct arena *arena)
+{
+	_cleanup_buf_ struct buf json = BUF_INIT(HASHED_MAX);
+	char hex[DIGEST_HEX];
+
+	buf_putc(&json, '{');
+	put_member(&json, "username", entry->username);
+	put_member(&json, "password", entry->password);
+	put_member(&json, "email", entry->email);
+	buf_putc(&json, '}');
+	if (json.overflow)
+		return arena_strdup(arena, ""); /* equal to no other */
+	digest_sha256(json.bytes, json.size, hex);
+	return arena_strdup(arena, hex);
+}
+
 /* ---- reading ---- */
 
-/* {"auths": {HOST: {"username", "password", "auth"}}}, or without the outer object in the old form. */
+/* {"auths": {HOST: {"username", "password", "email", "auth"}}}, or without the outer object in the old form. */
 struct reader {
 	struct arena *arena;
+	const Meta__ObjectMeta *secret;
 	struct pullsecret **list;
 	int depth, entry_depth; /* depth of the object that an entry is */
 	bool in_auths;
 	char *host, *field;
-	char *username, *password, *auth;
+	char *username, *password, *email, *auth;
 	size_t n_entries;
 };
 
@@ -48,8 +117,39 @@ static int on_string(void *owner, const char *text, size_t size, struct err *err
 		reader->username = value;
 	else if (str_eq(reader->field, "password"))
 		reader->password = value;
+	else if (str_eq(reader->field, "email"))
+		reader->email = value;
 	else if (str_eq(reader->field, "auth"))
 		reader->auth = value;
+	return 0;
+}
+
+static bool is_text_field(const struct reader *reader)
+{
+	return reader->depth == reader->entry_depth && reader->host &&
+	       (str_eq(reader->field, "username") || str_eq(reader->field, "password") ||
+		str_eq(reader->field, "email") || str_eq(reader->field, "auth"));
+}
+
+static int refuse_type(const struct reader *reader, const char *got, struct err *err)
+{
+	if (!is_text_field(reader))
+		return 0;
+	return err_set(err, -EBADMSG, "json: cannot unmarshal %s into field %s of type string", got, reader->field);
+}
+
+static int on_number(void *owner, const char *text, size_t size, struct err *err)
+{
+	return refuse_type(owner, "number", err);
+}
+
+static int on_boolean(void *owner, bool value, struct err *err)
+{
+	return refuse_type(owner, "bool", err);
+}
+
+static int on_null(void *owner, struct err *err)
+{
 	return 0;
 }
 
@@ -58,7 +158,7 @@ static int on_begin(void *owner, size_t at, struct err *err)
 	struct reader *reader = owner;
 
 	if (++reader->depth == reader->entry_depth)
-		reader->username = reader->password = reader->auth = NULL;
+		reader->username = reader->password = reader->email = reader->auth = NULL;
 	return 0;
 }
 
@@ -108,6 +208,23 @@ static char *key_of(const char *host, struct arena *arena)
 	return arena_printf(arena, "%.*s%s", (int)size, rest, path);
 }
 
+static char *copy(const char *text, struct arena *arena)
+{
+	return arena_strdup(arena, str_or(text, ""));
+}
+
+static Config__ImagePullSecret *source_of(const struct pullsecret *entry, const Meta__ObjectMeta *secret,
+					  struct arena *arena)
+{
+	Config__ImagePullSecret *source = PB_NEW(arena, Config__ImagePullSecret, config__image_pull_secret__descriptor);
+
+	source->uid = copy(secret ? secret->uid : NULL, arena);
+	source->namespace_ = copy(secret ? secret->namespace_ : NULL, arena);
+	source->name = copy(secret ? secret->name : NULL, arena);
+	source->credentialhash = hash_of(entry, arena);
+	return source;
+}
+
 static int on_end(void *owner, size_t at, struct err *err)
 {
 	struct reader *reader = owner;
@@ -125,7 +242,9 @@ static int on_end(void *owner, size_t at, struct err *err)
 		.key = key_of(reader->host, reader->arena),
 		.username = str_or(reader->username, ""),
 		.password = str_or(reader->password, ""),
+		.email = str_or(reader->email, ""),
 	};
+	made->source = source_of(made, reader->secret, reader->arena);
 	while (*last)
 		last = &(*last)->next;
 	*last = made;
@@ -135,6 +254,9 @@ static int on_end(void *owner, size_t at, struct err *err)
 int pullsecret_read(const Core__Secret *secret, struct arena *arena, struct pullsecret **list, struct err *err)
 {
 	static const struct json_events events = {
+		.null = on_null,
+		.boolean = on_boolean,
+		.number = on_number,
 		.string = on_string,
 		.begin_object = on_begin,
 		.key = on_key,
@@ -148,7 +270,9 @@ int pullsecret_read(const Core__Secret *secret, struct arena *arena, struct pull
 	if (!old && !str_eq(secret->type, "kubernetes.io/dockerconfigjson"))
 		return 0;
 	for (size_t i = 0; i < secret->n_data; i++) {
-		struct reader reader = { .arena = arena, .list = list, .entry_depth = old ? 2 : 3 };
+		struct reader reader = {
+			.arena = arena, .secret = secret->metadata, .list = list, .entry_depth = old ? 2 : 3
+		};
 		const ProtobufCBinaryData *value = &secret->data[i]->value;
 
 		if (!str_eq(secret->data[i]->key, key) || value->len == 0)

@@ -7,6 +7,7 @@
  */
 #include <stddef.h>
 
+#include "config/pull.pb-c.h"
 #include "k8s/core.pb-c.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
@@ -15,7 +16,8 @@ enum { PULLSECRET_ENTRIES_MAX = 1000 }; /* in one secret, which is at most 1 MiB
 
 struct pullsecret {
 	const char *key; /* host and path that it is for */
-	const char *username, *password;
+	const char *username, *password, *email;
+	Config__ImagePullSecret *source; /* the secret, and the hash of this entry as the stock kubelet computes it */
 	struct pullsecret *next;
 };
 

@@ -87,9 +87,58 @@ TEST(reading)
 		 &err);
 	CHECK("another kind of secret is no credential", !list);
 
+	static const char *const odd[] = { "1", "true", "null", "[1,null,{\"a\":true}]", "{\"username\":2}" };
+
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		const char *json = arena_printf(
+			arena, "{\"x\":%s,\"auths\":{\"r.io\":{\"username\":\"x\",\"email\":null,\"x\":%s}}}", odd[i],
+			odd[i]);
+
+		list = NULL;
+		CHECK_OK(pullsecret_read(secret("dockerconfigjson", ".dockerconfigjson", json, arena), arena, &list,
+					 &err),
+			 &err);
+		CHECK_STR("what is not known does not count", list->username, "x");
+		CHECK("one entry", !list->next);
+	}
+	CHECK("a number is no name", pullsecret_read(secret("dockerconfigjson", ".dockerconfigjson",
+							    "{\"auths\":{\"r.io\":{\"username\":1}}}", arena),
+						     arena, &list, &err) < 0);
 	CHECK("no JSON",
 	      pullsecret_read(secret("dockerconfigjson", ".dockerconfigjson", "{", arena), arena, &list, &err) < 0);
 	CHECK("no colon", pullsecret_read(secret("dockerconfigjson", ".dockerconfigjson",
 						 "{\"auths\":{\"r.io\":{\"auth\":\"bWU=\"}}}", arena),
 					  arena, &list, &err) < 0);
+}
+
+/* Computed by Go's encoding/json and crypto/sha256, as upstream has it. */
+TEST(hashes_are_stocks)
+{
+	static const struct row {
+		const char *entry, *hash;
+	} rows[] = {
+		{ "\"username\":\"me\",\"password\":\"secret\"",
+		  "da191bebdcc70de29fcc11ee46cf24813e647caeed92e825666af6003c70bb1b" },
+		{ "\"auth\":\"bWU6c2VjcmV0\"", "da191bebdcc70de29fcc11ee46cf24813e647caeed92e825666af6003c70bb1b" },
+		{ "\"username\":\"me\",\"password\":\"p\",\"email\":\"a@b.c\"",
+		  "c23087e11268b057da636d8c3f20239206f3bb5ccd0c74f08941bbf1567fe7cd" },
+		{ "\"username\":\"me\",\"password\":\"<&>\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\x7f\\u2028\\u2029\u00e9\u20ac"
+		  "\U0001f600\"",
+		  "e4e7cac09e4cf16773f7ab9d46e12a86069545668ba2e2f232c3226f9cc7c60e" },
+		{ "\"auth\":\"bWU6Yf/+YuKA\"", "22185cbe400fe6d9fae2c07e0f853bd828e29cdfd0477a27966790feb5f32fc0" },
+		{ "\"other\":1", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		struct pullsecret *list = NULL;
+		struct err err = { 0 };
+		const char *json = arena_printf(arena, "{\"auths\":{\"r.io\":{%s}}}", rows[i].entry);
+
+		CHECK_OK(pullsecret_read(secret("dockerconfigjson", ".dockerconfigjson", json, arena), arena, &list,
+					 &err),
+			 &err);
+		CHECK_STR(rows[i].entry, list->source->credentialhash, rows[i].hash);
+		CHECK_STR("a secret without a name", list->source->name, "");
+	}
 }
