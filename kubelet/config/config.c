@@ -431,6 +431,8 @@ static void apply_defaults(struct config *config)
 	for (size_t i = 0; i < config_n_defaults; i++)
 		set_if_absent(config, config_defaults[i].path, config_defaults[i].value,
 			      config_defaults[i].zero_is_absent);
+	if (gate_is_on(k, "KubeletEnsureSecretPulledImages"))
+		set_if_absent(config, "imagePullCredentialsVerificationPolicy", "NeverVerifyPreloadedImages", true);
 	set_if_absent(config, "logging.verbosity", "0", false);
 }
 

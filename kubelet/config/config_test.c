@@ -221,6 +221,60 @@ TEST(rules_in_stock_words)
 		{ "cgroups", "systemCgroups: /x",
 		  "invalid configuration: systemCgroups (--system-cgroups) was specified and cgroupRoot "
 		  "(--cgroup-root) was not specified" },
+		{ "a policy", "imagePullCredentialsVerificationPolicy: Sometimes",
+		  "invalid configuration: option \"Sometimes\" specified for imagePullCredentialsVerificationPolicy. "
+		  "Valid options are \"NeverVerify\", \"NeverVerifyPreloadedImages\", \"NeverVerifyAllowlistedImages\" "
+		  "or \"AlwaysVerify\"" },
+		{ "a list that is not asked for", "preloadedImagesVerificationAllowlist: [a]",
+		  "invalid configuration: can't set `preloadedImagesVerificationAllowlist` if "
+		  "`imagePullCredentialsVertificationPolicy` is not \"NeverVerifyAllowlistedImages\"" },
+		{ "blanks",
+		  "imagePullCredentialsVerificationPolicy: "
+		  "NeverVerifyAllowlistedImages\npreloadedImagesVerificationAllowlist: [a, ' b']",
+		  "invalid configuration: invalid image pattern in `preloadedImagesVerificationAllowlist`: "
+		  "leading/trailing spaces are not allowed:  b" },
+		{ "no image",
+		  "imagePullCredentialsVerificationPolicy: "
+		  "NeverVerifyAllowlistedImages\npreloadedImagesVerificationAllowlist: ['']",
+		  "invalid configuration: invalid image pattern in `preloadedImagesVerificationAllowlist`: the "
+		  "supplied pattern is too short: " },
+		{ "a star in the middle",
+		  "imagePullCredentialsVerificationPolicy: "
+		  "NeverVerifyAllowlistedImages\npreloadedImagesVerificationAllowlist: ['a/*/b']",
+		  "invalid configuration: invalid image pattern in `preloadedImagesVerificationAllowlist`: not a valid "
+		  "wildcard pattern, only patterns ending with '/*' are allowed: a/*/b" },
+		{ "two stars",
+		  "imagePullCredentialsVerificationPolicy: "
+		  "NeverVerifyAllowlistedImages\npreloadedImagesVerificationAllowlist: ['*/*']",
+		  "invalid configuration: invalid image pattern in `preloadedImagesVerificationAllowlist`: not a valid "
+		  "wildcard pattern, only patterns ending with '/*' are allowed: */*" },
+		{ "no host",
+		  "imagePullCredentialsVerificationPolicy: "
+		  "NeverVerifyAllowlistedImages\npreloadedImagesVerificationAllowlist: ['/*']",
+		  "invalid configuration: invalid image pattern in `preloadedImagesVerificationAllowlist`: at least "
+		  "registry hostname is required" },
+		{ "a tag",
+		  "imagePullCredentialsVerificationPolicy: "
+		  "NeverVerifyAllowlistedImages\npreloadedImagesVerificationAllowlist: ['reg.io/a:1']",
+		  "invalid configuration: invalid image pattern in `preloadedImagesVerificationAllowlist`: neither tag "
+		  "nor digest is accepted in an image reference: reg.io/a:1" },
+		{ "no name",
+		  "imagePullCredentialsVerificationPolicy: "
+		  "NeverVerifyAllowlistedImages\npreloadedImagesVerificationAllowlist: ['a//b']",
+		  "invalid configuration: invalid image pattern in `preloadedImagesVerificationAllowlist`: failed to "
+		  "parse as an image name: invalid reference format" },
+		{ "upper case",
+		  "imagePullCredentialsVerificationPolicy: "
+		  "NeverVerifyAllowlistedImages\npreloadedImagesVerificationAllowlist: ['reg.io/A']",
+		  "invalid configuration: invalid image pattern in `preloadedImagesVerificationAllowlist`: failed to "
+		  "parse as an image name: repository name must be lowercase" },
+		{ "a policy without its gate",
+		  "featureGates: {KubeletEnsureSecretPulledImages: false}\nimagePullCredentialsVerificationPolicy: "
+		  "NeverVerify\npreloadedImagesVerificationAllowlist: [a]",
+		  "[invalid configuration: `imagePullCredentialsVerificationPolicy` must not be set if "
+		  "KubeletEnsureSecretPulledImages feature gate is not enabled, invalid configuration: "
+		  "`preloadedImagesVerificationAllowlist` must not be set if KubeletEnsureSecretPulledImages feature "
+		  "gate is not enabled]" },
 		{ "user namespaces", "userNamespaces: {idsPerPod: 70000}",
 		  "invalid configuration: userNamespaces.idsPerPod must be a multiple of 65536" },
 	};
@@ -236,6 +290,26 @@ TEST(rules_in_stock_words)
 		CHECK(rows[i].rule, !load(file, NULL, &err));
 		CHECK_STR(rows[i].rule, err.text, want);
 	}
+}
+
+TEST(verification_of_images)
+{
+	struct err err;
+	struct config *config = load(kubeadm_file, NULL, &err);
+
+	CHECK_STR("default", config->kubelet->imagepullcredentialsverificationpolicy, "NeverVerifyPreloadedImages");
+	config_free(config);
+	config = load(kubeadm_file, "--feature-gates=KubeletEnsureSecretPulledImages=false", &err);
+	CHECK_STR("loads", err.text, "");
+	CHECK_STR("none without its gate", str_or(config->kubelet->imagepullcredentialsverificationpolicy, ""), "");
+	config_free(config);
+	config = load("kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"
+		      "imagePullCredentialsVerificationPolicy: NeverVerifyAllowlistedImages\n"
+		      "preloadedImagesVerificationAllowlist: [busybox, reg.io/a/b, reg.io/*]\n",
+		      NULL, &err);
+	CHECK_STR("loads", err.text, "");
+	CHECK_INT("three", config->kubelet->n_preloadedimagesverificationallowlist, ==, 3);
+	config_free(config);
 }
 
 TEST(what_does_nothing_yet_is_told)

@@ -76,7 +76,6 @@ const struct config_default config_defaults[] = {
 	{ "containerRuntimeEndpoint", "unix:///run/containerd/containerd.sock", true },
 	{ "podLogsDir", "/var/log/pods", true },
 	{ "crashLoopBackOff.maxContainerRestartPeriod", "5m", false },
-	{ "imagePullCredentialsVerificationPolicy", "NeverVerifyPreloadedImages", true },
 };
 const size_t config_n_defaults = ARRAY_LEN(config_defaults);
 
@@ -219,8 +218,6 @@ const char *const config_idle_fields[] = {
 	"syncFrequency",
 	"fileCheckFrequency",
 	"httpCheckFrequency",
-	"imagePullCredentialsVerificationPolicy",
-	"preloadedImagesVerificationAllowlist",
 	"enableContentionProfiling",
 	"oomScoreAdj",
 	"streamingConnectionIdleTimeout",

@@ -11,6 +11,9 @@
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/codec/duration.h"
+#include "pkg/codec/imageref.h"
+
+#define BLANKS " \t\n\v\f\r"
 
 struct verdict {
 	struct buf text;
@@ -291,21 +294,75 @@ static void check_the_rest(struct verdict *v, const Config__KubeletConfiguration
 	}
 }
 
-static void check_gated(struct verdict *v, const Config__KubeletConfiguration *c)
+/*
+ * What is wrong with an entry of preloadedImagesVerificationAllowlist; NULL for nothing. "registry/path/" and a star
+ * stand for all that begins so.
+ */
+static const char *allowlist_fault(const char *entry, struct arena *arena)
+{
+	size_t size = strlen(entry);
+	bool wildcard = str_has_suffix(entry, "/*");
+	struct imageref ref;
+	struct err err;
+
+	if (size > 0 && (strchr(BLANKS, entry[0]) || strchr(BLANKS, entry[size - 1])))
+		return arena_printf(arena, "leading/trailing spaces are not allowed: %s", entry);
+	if (size == 0)
+		return "the supplied pattern is too short: ";
+	if (memchr(entry, '*', wildcard ? size - 1 : size))
+		return arena_printf(
+			arena, "not a valid wildcard pattern, only patterns ending with '/*' are allowed: %s", entry);
+	if (wildcard)
+		return size == 2 ? "at least registry hostname is required" : NULL;
+	if (imageref_parse(entry, arena, &ref, &err) < 0)
+		return arena_printf(arena, "failed to parse as an image name: %s",
+				    strstr(err.text, "must be lowercase") ? "repository name must be lowercase"
+									  : "invalid reference format");
+	if (!str_eq(imageref_trim(entry, &ref, arena), entry))
+		return arena_printf(arena, "neither tag nor digest is accepted in an image reference: %s", entry);
+	return NULL;
+}
+
+static void check_image_verification(struct verdict *v, const Config__KubeletConfiguration *c)
 {
 	static const char *const policies[] = { "NeverVerify", "NeverVerifyPreloadedImages",
 						"NeverVerifyAllowlistedImages", "AlwaysVerify" };
+	_cleanup_arena_ struct arena *arena = arena_new();
+	const char *policy = str_or(c->imagepullcredentialsverificationpolicy, ""), *fault = NULL;
 
-	if (c->n_defaultpodsysctls && !gate_is_on(c, "DefaultPodSysctls"))
-		refuse(v, "DefaultPodSysctls feature gate is required for Kubelet configuration option "
-			  "defaultPodSysctls");
-	if (gate_is_on(c, "KubeletEnsureSecretPulledImages") &&
-	    !is_one_of(c->imagepullcredentialsverificationpolicy, policies, ARRAY_LEN(policies)))
+	if (!gate_is_on(c, "KubeletEnsureSecretPulledImages")) {
+		if (*policy)
+			refuse(v, "`imagePullCredentialsVerificationPolicy` must not be set if "
+				  "KubeletEnsureSecretPulledImages feature gate is not enabled");
+		if (c->n_preloadedimagesverificationallowlist)
+			refuse(v, "`preloadedImagesVerificationAllowlist` must not be set if "
+				  "KubeletEnsureSecretPulledImages feature gate is not enabled");
+		return;
+	}
+	if (!is_one_of(policy, policies, ARRAY_LEN(policies)))
 		refuse(v,
 		       "option \"%s\" specified for imagePullCredentialsVerificationPolicy. Valid options are "
 		       "\"NeverVerify\", \"NeverVerifyPreloadedImages\", \"NeverVerifyAllowlistedImages\" or "
 		       "\"AlwaysVerify\"",
-		       c->imagepullcredentialsverificationpolicy);
+		       policy);
+	if (c->n_preloadedimagesverificationallowlist && !str_eq(policy, "NeverVerifyAllowlistedImages")) {
+		/* stock's spelling */
+		refuse(v, "can't set `preloadedImagesVerificationAllowlist` if "
+			  "`imagePullCredentialsVertificationPolicy` is not \"NeverVerifyAllowlistedImages\"");
+		return;
+	}
+	for (size_t i = 0; i < c->n_preloadedimagesverificationallowlist && !fault; i++)
+		fault = allowlist_fault(c->preloadedimagesverificationallowlist[i], arena);
+	if (fault)
+		refuse(v, "invalid image pattern in `preloadedImagesVerificationAllowlist`: %s", fault);
+}
+
+static void check_gated(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	if (c->n_defaultpodsysctls && !gate_is_on(c, "DefaultPodSysctls"))
+		refuse(v, "DefaultPodSysctls feature gate is required for Kubelet configuration option "
+			  "defaultPodSysctls");
+	check_image_verification(v, c);
 }
 
 static void check_machine(struct verdict *v, const Config__KubeletConfiguration *c, bool cgroup_v1)
