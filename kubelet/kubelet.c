@@ -350,6 +350,25 @@ static void new_volumes(struct kubelet *kubelet)
 	kubelet->volumes = volumes_new(&options);
 }
 
+/* Which image was pulled with what; NULL when its feature gate is off: there is no policy then. */
+static const char *image_records_dir(const struct kubelet *kubelet)
+{
+	if (str_empty(kubelet->config->imagepullcredentialsverificationpolicy))
+		return NULL;
+	return arena_printf(kubelet->arena, "%s/image_manager", kubelet->options.config->root_dir);
+}
+
+static int make_folders(struct kubelet *kubelet, struct err *err)
+{
+	const char *records = image_records_dir(kubelet);
+	int r = dir_make_all(kubelet->options.config->root_dir, 0750, err);
+
+	if (r < 0 || !records)
+		return r;
+	r = runtime_make_folders(records, err);
+	return r < 0 ? err_wrap(err, "failed to run Kubelet: failed to setup the FSPullRecordsAccessor") : 0;
+}
+
 static void new_runtime(struct kubelet *kubelet)
 {
 	const Config__KubeletConfiguration *config = kubelet->config;
@@ -382,6 +401,10 @@ static void new_runtime(struct kubelet *kubelet)
 		.max_parallel_image_pulls = config->maxparallelimagepulls,
 		.registry_pull_qps = config->registrypullqps,
 		.registry_burst = config->registryburst,
+		.image_records_dir = image_records_dir(kubelet),
+		.image_verification = config->imagepullcredentialsverificationpolicy,
+		.image_allowlist = (const char *const *)config->preloadedimagesverificationallowlist,
+		.n_image_allowlist = config->n_preloadedimagesverificationallowlist,
 	};
 
 	kubelet->runtime = runtime_new(&options);
@@ -489,7 +512,7 @@ int kubelet_new(const struct kubelet_options *options, struct kubelet **ret_kube
 	kubelet->options = *options;
 	kubelet->config = options->config->kubelet;
 	kubelet->arena = arena_new();
-	r = dir_make_all(options->config->root_dir, 0750, err);
+	r = make_folders(kubelet, err);
 	if (r >= 0)
 		r = new_clients(kubelet, err);
 	if (r >= 0)

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # An image that was pulled with a secret is not for pods that have none.
-# not-yet: a present image may be used without the secret it was pulled with; who may is not recorded yet
 # group: alone
 . "$(dirname "$0")/../lib.sh"
 

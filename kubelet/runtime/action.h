@@ -62,6 +62,11 @@ __attribute__((format(printf, 6, 7))) void action_event(struct action *action, c
 
 /* ---- image.c ---- */
 
+struct pull_store;
+
+/* Records for images whose pull an earlier kubelet began (pull_adopt.c). `done` gets no error. */
+struct task *pull_adopt(struct runtime *runtime, struct pull_store *store, task_done_fn *done, void *owner);
+
 struct images *images_new(struct runtime *runtime);
 void images_free(struct images *images);
 
@@ -71,6 +76,9 @@ struct image_result {
 	int64_t retry_after_ms;
 };
 
-/* The image of a container, pulled if its policy asks for it. Result: const struct image_result *, on failure too. */
+/*
+ * The image of a container, pulled if its policy asks for it. Result: const struct image_result *, on failure too
+ * unless it was cancelled.
+ */
 struct task *image_ensure(struct runtime *runtime, const Core__Pod *pod, const Core__Container *container,
 			  task_done_fn *done, void *owner);

@@ -136,6 +136,20 @@ static const ProtobufCMessage *fake_image_status(const Cri__ImageSpec *image)
 	return &response->base;
 }
 
+static const ProtobufCMessage *fake_list_images(void)
+{
+	Cri__ListImagesResponse *list = FAKE_NEW(Cri__ListImagesResponse, cri__list_images_response__descriptor);
+
+	for (size_t i = 0; i < fake.n_images; i++) {
+		Cri__Image *image = FAKE_NEW(Cri__Image, cri__image__descriptor);
+
+		image->id = (char *)(uintptr_t) "sha256:abc";
+		PB_APPEND(fake.arena, image, repo_tags, (char *)(uintptr_t)fake.images[i]);
+		PB_APPEND(fake.arena, list, images, image);
+	}
+	return &list->base;
+}
+
 static const ProtobufCMessage *fake_change(enum cri_method method, const ProtobufCMessage *request, struct err *err)
 {
 	switch (method) {
@@ -226,6 +240,8 @@ static const ProtobufCMessage *fake_do(enum cri_method method, const ProtobufCMe
 		return fake_container_status(((const Cri__ContainerStatusRequest *)request)->container_id, err);
 	case CRI_POD_SANDBOX_STATUS:
 		return fake_sandbox_status(((const Cri__PodSandboxStatusRequest *)request)->pod_sandbox_id, err);
+	case CRI_LIST_IMAGES:
+		return fake_list_images();
 	case CRI_IMAGE_STATUS:
 		return fake_image_status(((const Cri__ImageStatusRequest *)request)->image);
 	default:

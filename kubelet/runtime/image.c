@@ -9,6 +9,7 @@
 #include "kubelet/object/object.h"
 #include "kubelet/runtime/action.h"
 #include "kubelet/runtime/image.h"
+#include "kubelet/runtime/pull_store.h"
 #include "kubelet/runtime/pullsecret.h"
 #include "pkg/base/base.h"
 #include "pkg/base/map.h"
@@ -24,6 +25,11 @@ struct images {
 	struct list waiting;  /* pulls that wait for their turn */
 	size_t n_pulling;
 	struct image_rate rate;
+
+	struct pull_store *store; /* who may use which image; NULL: everyone all */
+	struct pull_policy policy;
+	bool adopting;        /* what an earlier kubelet left is looked at first */
+	struct list starting; /* waits for that */
 };
 
 struct ensure {
@@ -43,19 +49,35 @@ struct ensure {
 	const char *errors; /* of the credentials that did not work */
 	size_t n_errors;
 
-	struct list waiting; /* on images->waiting */
+	struct pull_job job;
+	bool present;       /* it is there: may the pod have it? */
+	bool secrets_known; /* credentials are complete */
+	bool has_intent;    /* to be ended */
+
+	struct list waiting; /* on images->waiting or images->starting */
 	struct task turn;    /* stands for the wait for a turn */
 	bool pulling;
 	int64_t asked_ms, pull_ms;
 };
 
+static void adopted(void *owner, const void *result, const struct err *err);
+
 struct images *images_new(struct runtime *runtime)
 {
+	const struct runtime_options *options = &runtime->options;
 	struct images *images = xcalloc(1, sizeof *images);
 
 	images->runtime = runtime;
 	images->backoffs = map_new();
 	list_init(&images->waiting);
+	list_init(&images->starting);
+	if (options->image_records_dir) {
+		images->policy = (struct pull_policy){ pull_verify_of(options->image_verification),
+						       options->image_allowlist, options->n_image_allowlist };
+		images->store = pull_store_new(options->loop, options->image_records_dir);
+		images->adopting = true;
+		pull_adopt(runtime, images->store, adopted, images);
+	}
 	images->rate = (struct image_rate){ .per_second = runtime->options.registry_pull_qps,
 					    .burst = runtime->options.registry_burst,
 					    .left = runtime->options.registry_burst };
@@ -71,6 +93,7 @@ void images_free(struct images *images)
 	while (map_next(images->backoffs, &at, &key, &value))
 		free(value);
 	map_free(images->backoffs);
+	pull_store_free(images->store);
 	free(images);
 }
 
@@ -86,6 +109,13 @@ static int64_t now_ms(struct ensure *ensure)
 
 static void start_waiting(struct images *images);
 
+static void ended(void *owner, const void *result, const struct err *err)
+{
+	struct ensure *ensure = ensure_of(owner);
+
+	action_end_with(&ensure->action, &ensure->result);
+}
+
 static void end(struct ensure *ensure)
 {
 	struct images *images = ensure->action.runtime->images;
@@ -95,20 +125,21 @@ static void end(struct ensure *ensure)
 		images->n_pulling--;
 		start_waiting(images);
 	}
-	action_end_with(&ensure->action, &ensure->result);
+	if (ensure->has_intent)
+		ensure->action.step = pull_store_end(images->store, &ensure->job, ended, &ensure->action);
+	else
+		ended(&ensure->action, NULL, NULL);
 }
 
-/* Like action_goes_on(), but a pull gives its turn back. */
+/* Like action_goes_on(), but a pull gives its turn back and its intent up. */
 static bool goes_on(struct ensure *ensure)
 {
-	struct images *images = ensure->action.runtime->images;
-
-	if (ensure->action.cancelled && ensure->pulling) {
-		ensure->pulling = false;
-		images->n_pulling--;
-		start_waiting(images);
-	}
-	return action_goes_on(&ensure->action);
+	ensure->action.step = NULL;
+	if (!ensure->action.cancelled)
+		return true;
+	err_set(&ensure->action.err, -ECANCELED, "cancelled");
+	end(ensure);
+	return false;
 }
 
 static void fail(struct ensure *ensure, int code, const char *reason, const char *message)
@@ -202,6 +233,17 @@ static void keep_error(struct ensure *ensure, const struct err *err)
 		ensure->n_errors++ ? arena_printf(arena, "%s, %s", ensure->errors, text) : arena_strdup(arena, text);
 }
 
+/* With what it was pulled, for the record that is written at the end. */
+static void note_pull(struct ensure *ensure)
+{
+	struct pull_job *job = &ensure->job;
+
+	job->pulled = true;
+	job->ref = ensure->result.image.ref;
+	job->credentials = pull_credentials(
+		ensure->n_credentials ? ensure->credentials[ensure->credential_at]->source : NULL, job->arena);
+}
+
 static void pull_done(void *owner, const void *result, const struct err *err)
 {
 	struct ensure *ensure = ensure_of(owner);
@@ -217,6 +259,7 @@ static void pull_done(void *owner, const void *result, const struct err *err)
 	}
 	if (!err) {
 		ensure->result.image.ref = arena_strdup(arena, pulled->image_ref);
+		note_pull(ensure);
 		ask_status(ensure, pulled_status);
 		return;
 	}
@@ -292,6 +335,35 @@ static void cancel_turn(struct task *task)
 	loop_post(ensure->action.runtime->options.loop, turn_gone, ensure);
 }
 
+static void wait_for_turn(struct ensure *ensure)
+{
+	struct images *images = ensure->action.runtime->images;
+
+	action_event(&ensure->action, ensure->pod, ensure->container, "Normal", "Pulling", "Pulling image \"%s\"",
+		     ensure->container->image);
+	ensure->asked_ms = now_ms(ensure);
+	ensure->turn.cancel = cancel_turn;
+	ensure->action.step = &ensure->turn;
+	list_append(&images->waiting, &ensure->waiting);
+	start_waiting(images);
+}
+
+static void intended(void *owner, const void *result, const struct err *err)
+{
+	struct ensure *ensure = ensure_of(owner);
+
+	ensure->has_intent = !err;
+	if (!goes_on(ensure))
+		return;
+	if (err)
+		fail(ensure, err->code, arena_strdup(ensure->action.arena, err->text),
+		     arena_printf(ensure->action.arena,
+				  "Failed to record image pull intent for container image \"%s\": %s",
+				  ensure->container->image, err->text));
+	else
+		wait_for_turn(ensure);
+}
+
 static void want_pull(struct ensure *ensure)
 {
 	struct images *images = ensure->action.runtime->images;
@@ -309,21 +381,16 @@ static void want_pull(struct ensure *ensure)
 		     before ? arena_printf(arena, "%s: %s", message, before) : message);
 		return;
 	}
-	ensure->n_credentials =
-		pullsecret_find(ensure->secrets, arena_printf(arena, "%s/%s", ensure->ref.domain, ensure->ref.path),
-				arena, &ensure->credentials);
-	action_event(&ensure->action, ensure->pod, ensure->container, "Normal", "Pulling", "Pulling image \"%s\"",
-		     ensure->container->image);
-	ensure->asked_ms = now_ms(ensure);
-	ensure->turn.cancel = cancel_turn;
-	ensure->action.step = &ensure->turn;
-	list_append(&images->waiting, &ensure->waiting);
-	start_waiting(images);
+	if (images->store)
+		ensure->action.step = pull_store_begin(images->store, &ensure->job, intended, &ensure->action);
+	else
+		wait_for_turn(ensure);
 }
 
 /* ---- pull secrets ---- */
 
 static void next_secret(struct ensure *ensure);
+static void decide(struct ensure *ensure);
 
 static void miss_secret(struct ensure *ensure)
 {
@@ -365,17 +432,106 @@ static void next_secret(struct ensure *ensure)
 						  name, secret_done, &ensure->action);
 		return;
 	}
-	want_pull(ensure);
+	ensure->secrets_known = true;
+	ensure->n_credentials = pullsecret_find(
+		ensure->secrets, arena_printf(ensure->action.arena, "%s/%s", ensure->ref.domain, ensure->ref.path),
+		ensure->action.arena, &ensure->credentials);
+	if (ensure->present)
+		decide(ensure);
+	else
+		want_pull(ensure);
 }
 
 /* ---- what is there ---- */
+
+static void not_present(struct ensure *ensure)
+{
+	const char *message =
+		arena_printf(ensure->action.arena, "Container image \"%s\" is not present with pull policy of Never",
+			     ensure->container->image);
+
+	action_event(&ensure->action, ensure->pod, ensure->container, "Warning", "ErrImageNeverPull", "%s", message);
+	fail(ensure, -ENOENT, "ErrImageNeverPull", message);
+}
+
+static void take_present(struct ensure *ensure)
+{
+	action_event(&ensure->action, ensure->pod, ensure->container, "Normal", "Pulled",
+		     "Container image \"%s\" already present on machine%s", ensure->container->image,
+		     ensure->action.runtime->images->store ? " and can be accessed by the pod" : "");
+	end(ensure);
+}
+
+static void learned(void *owner, const void *result, const struct err *err)
+{
+	struct ensure *ensure = ensure_of(owner);
+
+	if (goes_on(ensure))
+		take_present(ensure);
+}
+
+/* A pod that may not have a present image is told what it would be told without it. */
+static void decide(struct ensure *ensure)
+{
+	struct images *images = ensure->action.runtime->images;
+	struct arena *arena = ensure->action.arena;
+	Config__ImagePullSecret **secrets = arena_alloc(arena, (ensure->n_credentials + 1) * sizeof *secrets);
+	const Config__ImagePullSecret *new_one;
+
+	for (size_t i = 0; i < ensure->n_credentials; i++)
+		secrets[i] = ensure->credentials[i]->source;
+	switch (pull_decide(&images->policy, ensure->container->image, &ensure->job.known, secrets,
+			    ensure->n_credentials, ensure->secrets_known, &new_one)) {
+	case PULL_ALLOWED:
+		if (!new_one) {
+			take_present(ensure);
+			break;
+		}
+		ensure->job.credentials = pull_credentials(new_one, arena);
+		ensure->action.step = pull_store_add(images->store, &ensure->job, learned, &ensure->action);
+		break;
+	case PULL_ASK:
+		next_secret(ensure);
+		break;
+	case PULL_REFUSED:
+		ensure->present = false;
+		if (image_policy(ensure->container) == IMAGE_NEVER)
+			not_present(ensure);
+		else if (ensure->secrets_known)
+			want_pull(ensure);
+		else
+			next_secret(ensure);
+		break;
+	}
+}
+
+static void looked(void *owner, const void *result, const struct err *err)
+{
+	struct ensure *ensure = ensure_of(owner);
+
+	if (goes_on(ensure))
+		decide(ensure);
+}
+
+static void take_or_ask(struct ensure *ensure)
+{
+	struct images *images = ensure->action.runtime->images;
+
+	if (!images->store) {
+		take_present(ensure);
+		return;
+	}
+	ensure->present = true;
+	ensure->job.ref = ensure->result.image.ref;
+	ensure->action.step = pull_store_look(images->store, &ensure->job, looked, &ensure->action);
+}
 
 static void present_status(void *owner, const void *result, const struct err *err)
 {
 	struct ensure *ensure = ensure_of(owner);
 	const Cri__ImageStatusResponse *status = result;
 	struct arena *arena = ensure->action.arena;
-	const char *image = ensure->container->image, *message;
+	const char *message;
 
 	if (!goes_on(ensure))
 		return;
@@ -387,22 +543,17 @@ static void present_status(void *owner, const void *result, const struct err *er
 	} else if (status->image && !str_empty(status->image->id)) {
 		ensure->result.image.ref = arena_strdup(arena, status->image->id);
 		set_user(ensure, status->image);
-		action_event(&ensure->action, ensure->pod, ensure->container, "Normal", "Pulled",
-			     "Container image \"%s\" already present on machine and can be accessed by the pod", image);
-		end(ensure);
+		take_or_ask(ensure);
 	} else if (image_policy(ensure->container) == IMAGE_NEVER) {
-		message = arena_printf(arena, "Container image \"%s\" is not present with pull policy of Never", image);
-		action_event(&ensure->action, ensure->pod, ensure->container, "Warning", "ErrImageNeverPull", "%s",
-			     message);
-		fail(ensure, -ENOENT, "ErrImageNeverPull", message);
+		not_present(ensure);
 	} else {
 		next_secret(ensure);
 	}
 }
 
-static void begin(struct action *action)
+static void begin_known(struct ensure *ensure)
 {
-	struct ensure *ensure = ensure_of(action);
+	struct action *action = &ensure->action;
 	const char *image = str_or(ensure->container->image, "");
 	struct arena *arena = action->arena;
 	struct err err = { 0 };
@@ -432,6 +583,34 @@ static void begin(struct action *action)
 		ask_status(ensure, present_status);
 }
 
+static void begin(struct action *action)
+{
+	struct ensure *ensure = ensure_of(action);
+	struct images *images = action->runtime->images;
+
+	if (!images->adopting) {
+		begin_known(ensure);
+		return;
+	}
+	ensure->turn.cancel = cancel_turn;
+	action->step = &ensure->turn;
+	list_append(&images->starting, &ensure->waiting);
+}
+
+static void adopted(void *owner, const void *result, const struct err *err)
+{
+	struct images *images = owner;
+
+	images->adopting = false;
+	while (!list_empty(&images->starting)) {
+		struct ensure *ensure = list_first(&images->starting, struct ensure, waiting);
+
+		list_remove(&ensure->waiting);
+		ensure->action.step = NULL;
+		begin_known(ensure);
+	}
+}
+
 struct task *image_ensure(struct runtime *runtime, const Core__Pod *pod, const Core__Container *container,
 			  task_done_fn *done, void *owner)
 {
@@ -440,6 +619,8 @@ struct task *image_ensure(struct runtime *runtime, const Core__Pod *pod, const C
 	ensure->pod = pod;
 	ensure->container = container;
 	ensure->result = (struct image_result){ .image = { .ref = "", .username = "" }, .reason = "", .message = "" };
+	ensure->job.arena = ensure->action.arena;
+	ensure->job.image = str_or(container->image, "");
 	list_init(&ensure->waiting);
 	return &ensure->action.task;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kubelet/runtime/action.h"
+#include "kubelet/runtime/pull_store.h"
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/codec/pb.h"
@@ -95,12 +96,18 @@ static const char *copy(struct arena *arena, const char *text)
 	return text ? arena_strdup(arena, text) : NULL;
 }
 
+int runtime_make_folders(const char *image_records_dir, struct err *err)
+{
+	return pull_store_make_folders(image_records_dir, err);
+}
+
 struct runtime *runtime_new(const struct runtime_options *options)
 {
 	struct runtime *runtime = xcalloc(1, sizeof *runtime);
 	struct arena *arena = arena_new();
 	struct runtime_options *own = &runtime->options;
 	const char **servers = arena_alloc(arena, (options->n_cluster_dns + 1) * sizeof *servers);
+	const char **allowlist = arena_alloc(arena, (options->n_image_allowlist + 1) * sizeof *allowlist);
 
 	runtime->arena = arena;
 	*own = *options;
@@ -113,6 +120,11 @@ struct runtime *runtime_new(const struct runtime_options *options)
 	for (size_t i = 0; i < options->n_cluster_dns; i++)
 		servers[i] = copy(arena, options->cluster_dns[i]);
 	own->cluster_dns = servers;
+	own->image_records_dir = copy(arena, options->image_records_dir);
+	own->image_verification = copy(arena, options->image_verification);
+	for (size_t i = 0; i < options->n_image_allowlist; i++)
+		allowlist[i] = copy(arena, options->image_allowlist[i]);
+	own->image_allowlist = allowlist;
 
 	read_masked_paths(arena, &runtime->node);
 	read_hugepage_sizes(arena, &runtime->node);

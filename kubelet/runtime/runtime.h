@@ -67,7 +67,14 @@ struct runtime_options {
 	int32_t max_parallel_image_pulls; /* 0: no limit; only without serialize_image_pulls */
 	int32_t registry_pull_qps;        /* 0: no limit */
 	int32_t registry_burst;
+	const char *image_records_dir;  /* <root>/image_manager: who may use which image; NULL: everyone all */
+	const char *image_verification; /* imagePullCredentialsVerificationPolicy */
+	const char *const *image_allowlist;
+	size_t n_image_allowlist;
 };
+
+/* The folders in image_records_dir, before runtime_new(). */
+int runtime_make_folders(const char *image_records_dir, struct err *err);
 
 struct runtime *runtime_new(const struct runtime_options *options); /* options and their texts are copied */
 void runtime_free(struct runtime *runtime);                         /* no action may be running */

@@ -221,7 +221,7 @@ TEST(a_container_starts)
 
 	start(&bench, 1);
 	CHECK_STR("the image is there now", buf_text(&bench.events),
-		  "Normal Pulled: Container image \"nginx\" already present on machine and can be accessed by the pod\n"
+		  "Normal Pulled: Container image \"nginx\" already present on machine\n"
 		  "Normal Created: Container created\nNormal Started: Container started\n");
 	CHECK_STR("second log", fake.containers[1].config->log_path, "c/1.log");
 	bench_end(&bench);
