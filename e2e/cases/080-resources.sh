@@ -14,39 +14,51 @@ one best '{}'
 one burst '{requests: {cpu: 100m, memory: 32Mi}, limits: {cpu: 500m, memory: 64Mi}}'
 one open '{requests: {cpu: 200m}}'
 one sure '{limits: {cpu: 250m, memory: 48Mi}}'
-wait_running best burst open sure
+one odd '{requests: {cpu: 1m}, limits: {cpu: 3m, memory: "40e6"}}'
+wait_running best burst open sure odd
 expect classes "$(for p in best burst open sure; do get $p .status.qosClass; done | tr '\n' ' ')" \
 	"BestEffort Burstable Burstable Guaranteed "
-group() { # CONTROLLER POD
-	local class
-	case $(get "$2" .status.qosClass) in Guaranteed) class= ;; Burstable) class=burstable/ ;; *) class=besteffort/ ;; esac
-	echo "$(cgroup_dir "$1")/$POD_CGROUP/kubepods/${class}pod$(get "$2" .metadata.uid)"
+declare -A group
+for name in best burst open sure; do
+	group[$name]=$(pod_cgroup $name)
+	group[$name/c]=$(pod_cgroup $name c)
+done
+values() { # WHAT GROUP...
+	local what=$1 name
+	shift
+	for name; do
+		printf '%s ' "$(cgroup_value "${group[$name]}" "$what")"
+	done
 }
-container_group() { # CONTROLLER POD CONTAINER
-	local id
-	id=$(get "$2" ".status.containerStatuses[] | select(.name == \"$3\") | .containerID")
-	echo "$(group "$1" "$2")/${id#containerd://}"
-}
-# What cgroup v2 makes of CPU shares differs between runtimes; only the order of magnitude is compared there.
 if cgroup_v2; then
-	memory() { cat "$1/memory.max"; }
-	quota() { cut -d' ' -f1 "$1/cpu.max"; }
-	unlimited=max
+	expect "weights of pods" "$(values shares best burst open sure)" "1 8 16 20 "
+	# What a runtime makes of shares differs from version to version.
+	read -r -a weights <<<"$(values shares best/c burst/c open/c sure/c)"
+	expect "weights of containers, by size" "$(printf '%s\n' "${weights[@]}" | sort -nu | tr '\n' ' ')" "${weights[*]} "
+	node=$(command kubectl get node "$NODE_NAME" -o 'jsonpath={.status.allocatable.memory}')
+	expect "memory that pods have together" "$(cgroup_value "$POD_CGROUP/kubepods" memory)" "$((${node%Ki} << 10))"
+	for name in best burst open sure best/c burst/c open/c sure/c; do
+		expect "protection of $name" "$(values memory.min $name)$(values memory.low $name)" "0 0 "
+		want=max
+		expect "throttling of $name" "$(values memory.high $name)" "$want "
+		[[ $name == */c ]] && want=1 || want=0
+		expect "processes of $name die together" "$(values memory.oom.group $name)" "$want "
+	done
 else
-	memory() { cat "$1/memory.limit_in_bytes"; }
-	quota() { cat "$1/cpu.cfs_quota_us"; }
-	unlimited=-1
-	shares() { cat "$1/cpu.shares"; }
-	expect "shares of pods" "$(for p in best burst open sure; do shares "$(group cpu $p)"; done | tr '\n' ' ')" "2 204 409 512 "
-	expect "shares of containers" "$(for p in best burst open sure; do shares "$(container_group cpu $p c)"; done | tr '\n' ' ')" \
-		"2 102 204 256 "
+	expect "shares of pods" "$(values shares best burst open sure)" "2 204 409 512 "
+	expect "shares of containers" "$(values shares best/c burst/c open/c sure/c)" "2 102 204 256 "
 fi
-expect "memory of the pod" "$(memory "$(group memory burst)") $(memory "$(group memory sure)")" "$((128 << 20)) $((96 << 20))"
-expect "memory of a container" "$(memory "$(container_group memory burst d)") $(memory "$(container_group memory sure d)")" \
-	"$((64 << 20)) $((48 << 20))"
-expect "quota of the pod" "$(quota "$(group cpu burst)") $(quota "$(group cpu sure)") $(quota "$(group cpu open)")" "100000 50000 $unlimited"
-expect "quota of a container" "$(quota "$(container_group cpu burst c)") $(quota "$(container_group cpu sure c)")" "50000 25000"
+expect "memory of pods" "$(values memory best burst open sure)" "max $((128 << 20)) max $((96 << 20)) "
+expect "memory of containers" "$(values memory best/c burst/c open/c sure/c)" "max $((64 << 20)) max $((48 << 20)) "
+expect "quota of pods" "$(values quota best burst open sure)" "max 100000 max 50000 "
+expect "quota of containers" "$(values quota best/c burst/c open/c sure/c)" "max 50000 max 25000 "
+expect "processes of pods" "$(values pids.max best sure)" "max max "
 expect "reported resources" "$(get sure '.status.containerStatuses[0].resources | tojson')" \
 	'{"limits":{"cpu":"250m","memory":"48Mi"},"requests":{"cpu":"250m","memory":"48Mi"}}'
 expect "allocated resources" "$(get burst '.status.containerStatuses[0].allocatedResources | tojson')" '{"cpu":"100m","memory":"32Mi"}'
+expect "what the kernel cannot express, and a number in another form" \
+	"$(get odd '.status.containerStatuses[0].resources | del(.requests.memory) | tojson')" '{"limits":{"cpu":"3m","memory":"40M"},"requests":{"cpu":"1m"}}'
+expect "resources of the pod" "$(get burst '.status.resources | tojson')" \
+	'{"limits":{"cpu":"1","memory":"128Mi"},"requests":{"cpu":"200m","memory":"64Mi"}}'
+expect "allocated to the pod" "$(get burst '.status.allocatedResources | tojson')" '{"cpu":"200m","memory":"64Mi"}'
 expect "OOM score of best effort" "$(kubectl exec best -c c -- cat /proc/1/oom_score_adj)" 1000

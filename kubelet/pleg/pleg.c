@@ -320,6 +320,18 @@ static void set_user(struct runtime_container *container, const Cri__ContainerSt
 		container->groups[i] = user->supplemental_groups[i];
 }
 
+static void set_resources(struct runtime_container *container, const Cri__ContainerStatus *status)
+{
+	const Cri__LinuxContainerResources *resources = status->resources ? status->resources->linux : NULL;
+
+	if (!resources)
+		return;
+	container->cpu_shares = resources->cpu_shares;
+	container->cpu_quota_us = resources->cpu_quota;
+	container->cpu_period_us = resources->cpu_period;
+	container->memory_limit_bytes = resources->memory_limit_in_bytes;
+}
+
 /* Where the message is, and whether the log may stand in for it. */
 static void set_ended(struct ended *ended, const struct runtime_container *container,
 		      const struct labels_container *labels, const Cri__ContainerStatus *status, struct arena *arena)
@@ -352,6 +364,7 @@ static void set_container(struct read *read, struct runtime_container *container
 	container->log_path = copy(arena, status->log_path);
 	container->reason = container->message = "";
 	set_user(container, status, arena);
+	set_resources(container, status);
 	if (container->state == RUNTIME_EXITED) {
 		container->finished_ns = status->finished_at;
 		container->exit_code = status->exit_code;

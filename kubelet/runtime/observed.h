@@ -31,6 +31,9 @@ struct runtime_container {
 	const char *message; /* termination message: of the file, the log's tail, or the runtime's own */
 	const char *log_path;
 
+	/* What it may use, as the runtime tells it; 0 when it does not, or there is no limit. */
+	int64_t cpu_shares, cpu_quota_us, cpu_period_us, memory_limit_bytes;
+
 	/* Who the first process runs as; not every runtime tells. */
 	bool has_user;
 	int64_t uid, gid;

@@ -22,6 +22,15 @@ bool status_condition_is_ours(const char *type)
 	return false;
 }
 
+size_t status_count_ours(const Core__PodStatus *status)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; status && i < status->n_conditions; i++)
+		n += status_condition_is_ours(status->conditions[i]->type);
+	return n;
+}
+
 struct verdict {
 	bool is_true;
 	const char *reason, *message; /* NULL for none */

@@ -29,6 +29,18 @@ static Meta__Time *time_of_ns(struct arena *arena, int64_t ns)
 	return ns ? status_time(arena, ns / NS_PER_S) : NULL;
 }
 
+/* What ended has both times: one that never started did so in 1970, as users of the stock kubelet see it. */
+static Meta__Time *exit_time(struct arena *arena, int64_t ns)
+{
+	Meta__Time *time = status_time(arena, ns / NS_PER_S);
+
+	if (time->seconds == 0) { /* all zero would be no time */
+		time->has_nanos = true;
+		time->nanos = 1;
+	}
+	return time;
+}
+
 Core__ContainerStateTerminated *status_lost(struct arena *arena, const char *message)
 {
 	Core__ContainerStateTerminated *lost =
@@ -138,24 +150,6 @@ static void set_user(Core__ContainerStatus *status, const struct runtime_contain
 	status->user->linux = user;
 }
 
-/* Nothing is resized in place so far, so what a container has is what its spec gave it. */
-static void set_resources(Core__ContainerStatus *status, const Core__Container *spec, struct arena *arena)
-{
-	status->resources =
-		spec->resources ? PB_COPY(spec->resources, arena)
-				: PB_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
-	for (size_t i = 0; i < status->resources->n_requests; i++) {
-		const Core__ResourceRequirements__RequestsEntry *request = status->resources->requests[i];
-		Core__ContainerStatus__AllocatedResourcesEntry *entry =
-			PB_NEW(arena, Core__ContainerStatus__AllocatedResourcesEntry,
-			       core__container_status__allocated_resources_entry__descriptor);
-
-		entry->key = request->key;
-		entry->value = request->value;
-		PB_APPEND(arena, status, allocatedresources, entry);
-	}
-}
-
 /* The message of this very instance as told before: its file may have gone with the pod's volumes since. */
 static const char *told_message(const Core__ContainerStatus *old, const char *id)
 {
@@ -182,8 +176,8 @@ static Core__ContainerState *exit_state(const struct runtime_container *containe
 	const char *message = str_or(container->message, told_message(old, exit->containerid));
 	if (!str_empty(message))
 		exit->message = bounded(arena, message, message_max);
-	exit->startedat = time_of_ns(arena, container->started_ns);
-	exit->finishedat = time_of_ns(arena, container->finished_ns);
+	exit->startedat = exit_time(arena, container->started_ns);
+	exit->finishedat = exit_time(arena, container->finished_ns);
 	return ended(arena, exit);
 }
 
@@ -239,7 +233,7 @@ static Core__ContainerStatus *convert(const struct runtime_container *container,
 			status->laststate->terminated = PB_COPY((Core__ContainerStateTerminated *)last, arena);
 	}
 	set_mounts(status, spec, arena);
-	set_resources(status, spec, arena);
+	status_set_container_resources(status, spec, container, arena);
 	set_user(status, container, arena);
 	set_state(status, container, old, message_max, arena);
 	return status;

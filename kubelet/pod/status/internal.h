@@ -8,6 +8,11 @@ Meta__Time *status_time(struct arena *arena, int64_t seconds);
 /* The exit of a container that nobody saw. */
 Core__ContainerStateTerminated *status_lost(struct arena *arena, const char *message);
 
+/* Asks of the spec, and for what runs what the runtime made of them. */
+void status_set_container_resources(Core__ContainerStatus *status, const Core__Container *spec,
+				    const struct runtime_container *container, struct arena *arena);
+void status_set_pod_resources(const Core__Pod *pod, Core__PodStatus *status, struct arena *arena);
+
 void status_set_containers(const struct status_input *input, Core__PodStatus *status, struct arena *arena);
 const char *status_phase(const Core__Pod *pod, const Core__PodStatus *status, bool stopped);
 
@@ -18,3 +23,4 @@ void status_set_conditions(const struct status_input *input, Core__PodStatus *st
 void status_end_readiness(const Core__Pod *pod, Core__PodStatus *status, int64_t now_s, struct arena *arena);
 
 bool status_condition_is_ours(const char *type);
+size_t status_count_ours(const Core__PodStatus *status); /* NULL has none */

@@ -39,8 +39,31 @@ static int message(struct json_writer *json, const ProtobufCMessage *value, stru
 	return 0;
 }
 
+static bool has_condition(const Core__PodStatus *status, const char *type)
+{
+	for (size_t i = 0; i < status->n_conditions; i++)
+		if (str_eq(status->conditions[i]->type, type))
+			return true;
+	return false;
+}
+
+/* Ours that are not said any more: a pod that was refused keeps not even PodScheduled. */
+static void take_away(struct json_writer *json, const Core__PodStatus *old, const Core__PodStatus *status)
+{
+	for (size_t i = 0; old && i < old->n_conditions; i++) {
+		const char *type = old->conditions[i]->type;
+
+		if (!status_condition_is_ours(type) || has_condition(status, type))
+			continue;
+		json_begin_object(json);
+		text(json, "$patch", "delete");
+		text(json, "type", type);
+		json_end_object(json);
+	}
+}
+
 /* Merged by type on the server: foreign conditions stay, in the order that is given here. */
-static void conditions(struct json_writer *json, const Core__PodStatus *status)
+static void conditions(struct json_writer *json, const Core__PodStatus *old, const Core__PodStatus *status)
 {
 	json_key(json, "$setElementOrder/conditions");
 	json_begin_array(json);
@@ -68,7 +91,26 @@ static void conditions(struct json_writer *json, const Core__PodStatus *status)
 		json_int(json, condition->observedgeneration);
 		json_end_object(json);
 	}
+	take_away(json, old, status);
 	json_end_array(json);
+}
+
+/* What a pod was given never changes in its life, so merging the maps is enough. */
+static int resources(struct json_writer *json, const Core__PodStatus *status, struct err *err)
+{
+	int r;
+
+	json_key(json, "resources");
+	r = message(json, &status->resources->base, err);
+	if (r < 0 || status->n_allocatedresources == 0)
+		return r;
+	json_key(json, "allocatedResources");
+	json_begin_object(json);
+	for (size_t i = 0; i < status->n_allocatedresources; i++)
+		if (status->allocatedresources[i]->value)
+			text(json, status->allocatedresources[i]->key, status->allocatedresources[i]->value->string);
+	json_end_object(json);
+	return 0;
 }
 
 /* Lists of addresses would be merged too; they are replaced. */
@@ -134,8 +176,8 @@ int status_patch(const Core__Pod *pod, const Core__PodStatus *status, struct buf
 	}
 	json_key(&json, "status");
 	json_begin_object(&json);
-	if (status->n_conditions)
-		conditions(&json, status);
+	if (status->n_conditions || status_count_ours(pod->status))
+		conditions(&json, pod->status, status);
 	r = containers(&json, status, err);
 	if (r < 0)
 		return r;
@@ -150,8 +192,7 @@ int status_patch(const Core__Pod *pod, const Core__PodStatus *status, struct buf
 		json_int(&json, status->observedgeneration);
 	}
 	if (status->resources) {
-		json_key(&json, "resources");
-		r = message(&json, &status->resources->base, err);
+		r = resources(&json, status, err);
 		if (r < 0)
 			return r;
 	}

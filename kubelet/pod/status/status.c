@@ -101,14 +101,6 @@ static void set_start(const Core__PodStatus *before, Core__PodStatus *status, in
 	status->starttime = status_time(arena, before && before->starttime ? before->starttime->seconds : now_s);
 }
 
-/* Only the containers' own resources are acted on: the pod's are their sums. */
-static void set_resources(const Core__Pod *pod, Core__PodStatus *status, struct arena *arena)
-{
-	status->resources = pod->status && pod->status->resources ? PB_COPY(pod->status->resources, arena)
-								  : PB_NEW(arena, Core__ResourceRequirements,
-									   core__resource_requirements__descriptor);
-}
-
 Core__PodStatus *status_make(const struct status_input *input, struct arena *arena)
 {
 	Core__PodStatus *status = PB_NEW(arena, Core__PodStatus, core__pod_status__descriptor);
@@ -119,7 +111,7 @@ Core__PodStatus *status_make(const struct status_input *input, struct arena *are
 	status_set_conditions(input, status, arena);
 	set_ips(input, status, arena);
 	set_start(input->before, status, input->now_s, arena);
-	set_resources(pod, status, arena);
+	status_set_pod_resources(pod, status, arena);
 	status->qosclass = copy_text(arena, pod->status ? pod->status->qosclass : NULL);
 	status->has_observedgeneration = true;
 	status->observedgeneration = MAX(pod->metadata->generation, input->before->observedgeneration);
@@ -136,6 +128,8 @@ Core__PodStatus *status_reject(const Core__Pod *pod, const char *reason, const c
 	status->message = arena_printf(arena, "Pod was rejected: %s", message);
 	status->qosclass = copy_text(arena, pod->status ? pod->status->qosclass : NULL);
 	set_start(pod->status, status, now_s, arena);
+	status->has_observedgeneration = true;
+	status->observedgeneration = pod->metadata->generation;
 	return status;
 }
 
@@ -173,18 +167,9 @@ static const Core__PodCondition *condition_of(const Core__PodStatus *status, con
 	return NULL;
 }
 
-static size_t count_ours(const Core__PodStatus *status)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < status->n_conditions; i++)
-		n += status_condition_is_ours(status->conditions[i]->type);
-	return n;
-}
-
 static bool conditions_equal(const Core__PodStatus *a, const Core__PodStatus *b)
 {
-	if (count_ours(a) != count_ours(b))
+	if (status_count_ours(a) != status_count_ours(b))
 		return false;
 	for (size_t i = 0; i < a->n_conditions; i++) {
 		const Core__PodCondition *mine = a->conditions[i], *other;

@@ -414,6 +414,95 @@ TEST(patch)
 		"{\"metadata\":{\"uid\":\"u\"},\"status\":{\"containerStatuses\":null,\"hostIP\":null,"
 		"\"hostIPs\":[{\"$patch\":\"replace\"}],\"podIP\":null,\"podIPs\":[{\"$patch\":\"replace\"}],"
 		"\"phase\":\"Failed\",\"reason\":\"OutOfcpu\",\"message\":\"Pod was rejected: Node didn't have enough "
-		"resource\",\"qosClass\":null,\"startTime\":\"2025-11-25T08:40:00Z\"}}");
+		"resource\",\"qosClass\":null,\"startTime\":\"2025-11-25T08:40:00Z\",\"observedGeneration\":3}}");
 	CHECK_INT("limit", status_patch(pod, status, &small, &err), ==, -ENOBUFS);
+}
+
+/* A pod that was refused is left with nothing of ours, not even what the scheduler said. */
+TEST(patch_of_a_refused_pod)
+{
+	Core__Pod *pod = plain_pod("Always", "{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"True\"},"
+					     "{\"type\":\"x.example.com/y\",\"status\":\"True\"}]}");
+	Core__PodStatus *status = status_reject(pod, "OutOfcpu", "no", NOW_S, arena);
+	_cleanup_buf_ struct buf json = BUF_INIT(1 << 20);
+	struct err err;
+
+	CHECK_OK(status_patch(pod, status, &json, &err), &err);
+	CHECK("taken away", strstr(buf_text(&json), "\"$setElementOrder/conditions\":[],\"conditions\":["
+						    "{\"$patch\":\"delete\",\"type\":\"PodScheduled\"}]"));
+}
+
+/* A container of this spec that runs, with what the runtime says of it. */
+static Core__PodStatus *status_with(const char *resources, const struct runtime_container *told)
+{
+	Core__Pod *pod =
+		pod_of(arena_printf(arena ? arena : (arena = arena_new()),
+				    "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":["
+				    "{\"name\":\"a\",\"resources\":%s},"
+				    "{\"name\":\"b\",\"resources\":{\"requests\":{\"cpu\":\"30m\",\"x.y/z\":\"2\"}}}"
+				    "]},\"status\":{}}",
+				    resources));
+	struct runtime_container container = *told;
+	struct runtime_pod observed = { .containers = &container, .n_containers = 1 };
+	struct status_input input = { .pod = pod, .before = pod->status, .observed = &observed, .now_s = NOW_S };
+
+	container.id = "1";
+	container.name = "a";
+	container.image = container.image_id = container.reason = container.message = "";
+	container.state = told->state;
+	return status_make(&input, arena);
+}
+
+TEST(resources)
+{
+	static const struct {
+		const char *rule, *spec;
+		struct runtime_container told;
+		const char *shown;
+	} rows[] = {
+		{ "none", "{}", { .state = RUNTIME_RUNNING, .cpu_shares = 2 }, "{}" },
+		{ "nothing told",
+		  "{\"limits\":{\"cpu\":\"1\"}}",
+		  { .state = RUNTIME_RUNNING },
+		  "{\"limits\":{\"cpu\":\"1\"}}" },
+		{ "as the runtime has it",
+		  "{\"limits\":{\"cpu\":\"333m\",\"memory\":\"20e6\"},\"requests\":{\"cpu\":\"333m\",\"memory\":\"1\"}"
+		  "}",
+		  { .state = RUNTIME_RUNNING,
+		    .cpu_shares = 340,
+		    .cpu_quota_us = 20000,
+		    .cpu_period_us = 100000,
+		    .memory_limit_bytes = 20000000 },
+		  "{\"limits\":{\"cpu\":\"200m\",\"memory\":\"20000000\"},\"requests\":{\"cpu\":\"333m\",\"memory\":"
+		  "\"1\"}}" },
+		{ "below what the kernel knows",
+		  "{\"limits\":{\"cpu\":\"3m\"},\"requests\":{\"cpu\":\"1m\"}}",
+		  { .state = RUNTIME_RUNNING, .cpu_shares = 2, .cpu_quota_us = 1000, .cpu_period_us = 100000 },
+		  "{\"limits\":{\"cpu\":\"3m\"},\"requests\":{\"cpu\":\"1m\"}}" },
+		{ "only what runs is asked",
+		  "{\"limits\":{\"cpu\":\"300m\"}}",
+		  { .state = RUNTIME_EXITED, .cpu_quota_us = 10000, .cpu_period_us = 100000 },
+		  "{\"limits\":{\"cpu\":\"300m\"}}" },
+	};
+	Core__PodStatus *status;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		status = status_with(rows[i].spec, &rows[i].told);
+		CHECK_STR(rows[i].rule, json_of(&status->containerstatuses[0]->resources->base), rows[i].shown);
+	}
+	status = status_with("{\"limits\":{\"memory\":\"2Mi\"},\"requests\":{\"memory\":\"1Mi\",\"cpu\":\"20m\"}}",
+			     &rows[0].told);
+	CHECK_STR(
+		"of the pod", json_of(&status->resources->base),
+		"{\"limits\":{\"memory\":\"2Mi\"},\"requests\":{\"cpu\":\"50m\",\"memory\":\"1Mi\",\"x.y/z\":\"2\"}}");
+	CHECK_INT("allocated", status->n_allocatedresources, ==, 3);
+	CHECK_STR("allocated", status->allocatedresources[0]->value->string, "50m");
+}
+
+TEST(an_end_without_a_start)
+{
+	struct runtime_container told = { .state = RUNTIME_EXITED, .exit_code = 128 };
+
+	CHECK("1970", strstr(json_of(&status_with("{}", &told)->containerstatuses[0]->state->base),
+			     "\"startedAt\":\"1970-01-01T00:00:00Z\""));
 }
