@@ -14,6 +14,20 @@ pod picky <<-'EOT'
 	containers:
 	- {name: c, image: busybox, imagePullPolicy: IfNotPresent, command: [sleep, "1"]}
 EOT
+pod pages <<-'EOT'
+	nodeName: node
+	containers:
+	- {name: c, image: busybox, imagePullPolicy: IfNotPresent, command: [sleep, "1"], resources: {limits: {cpu: 1m, memory: 9Mi, hugepages-2Mi: 2000Gi}}}
+EOT
+pod setting <<-'EOT'
+	securityContext: {sysctls: [{name: kernel.msgmax, value: "65536"}]}
+	containers:
+	- {name: c, image: busybox, imagePullPolicy: IfNotPresent, command: [sleep, "1"]}
+EOT
+pod profile <<-'EOT'
+	containers:
+	- {name: c, image: busybox, imagePullPolicy: IfNotPresent, command: [sleep, "1000"], securityContext: {appArmorProfile: {type: RuntimeDefault}}}
+EOT
 wait_for big '.status.phase == "Failed"'
 wait_for picky '.status.phase == "Failed"'
 expect "big" "$(get big .status.reason)" OutOfcpu
@@ -22,3 +36,13 @@ expect_like "big message" "$(get big .status.message)" \
 expect "picky" "$(get picky '.status.reason + ": " + .status.message')" \
 	"NodeAffinity: Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
 wait_event picky '^Warning NodeAffinity Predicate NodeAffinity failed'
+wait_for pages '.status.phase == "Failed"'
+expect_like "pages" "$(get pages '.status.reason + ": " + .status.message')" \
+	'^OutOfhugepages-2Mi: Pod was rejected: Node didn.t have enough resource: hugepages-2Mi, requested: 2147483648000, used: 0, capacity: [0-9]+$'
+wait_for setting '.status.phase == "Failed"'
+expect "what is left of the conditions, generation" "$(seen '.status | [(.conditions // [] | length), .observedGeneration] | tojson')" "[0,1]"
+if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" != Y ]; then
+	wait_for profile '.status.phase == "Failed"'
+	expect "profile" "$(seen '.status.reason + ": " + .status.message')" \
+		"AppArmor: Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host"
+fi

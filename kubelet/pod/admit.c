@@ -2,6 +2,7 @@
 #include "kubelet/pod/admit.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "kubelet/cm/resources.h"
 #include "kubelet/pod/sysctl.h"
@@ -123,7 +124,8 @@ static const char *allocatable(const Core__Node *node, const char *resource)
 	return NULL;
 }
 
-static int64_t storage(const Core__Pod *pod)
+/* Whole units of a resource that the containers ask for together. */
+static int64_t request(const Core__Pod *pod, const char *resource)
 {
 	int64_t sum = 0;
 
@@ -131,9 +133,21 @@ static int64_t storage(const Core__Pod *pod)
 		const Core__ResourceRequirements *resources = pod->spec->containers[i]->resources;
 
 		for (size_t n = 0; resources && n < resources->n_requests; n++)
-			if (str_eq(resources->requests[n]->key, "ephemeral-storage") && resources->requests[n]->value)
-				sum += quantity_text_value(resources->requests[n]->value->string);
+			if (str_eq(resources->requests[n]->key, resource) && resources->requests[n]->value &&
+			    __builtin_add_overflow(sum, quantity_text_value(resources->requests[n]->value->string),
+						   &sum))
+				sum = INT64_MAX;
 	}
+	return sum;
+}
+
+static int64_t used_by_others(const struct admit_input *input, const char *resource)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < input->n_pods; i++)
+		if (__builtin_add_overflow(sum, request(input->pods[i], resource), &sum))
+			sum = INT64_MAX;
 	return sum;
 }
 
@@ -150,17 +164,42 @@ static bool exceeds(struct arena *arena, const char *resource, const char *reaso
 	return true;
 }
 
+/* Named by somebody else than Kubernetes: example.com/gpu. */
+static bool is_extended(const char *resource)
+{
+	return strchr(resource, '/') && !strstr(resource, "kubernetes.io/") && !str_has_prefix(resource, "requests.");
+}
+
+/* Huge pages, and devices. What the node never heard of is the cluster's affair. */
+static bool lacks_scalars(const struct admit_input *input, struct arena *arena, struct verdict *ret_verdict)
+{
+	const Core__PodSpec *spec = input->pod->spec;
+
+	for (size_t i = 0; i < spec->n_containers; i++) {
+		const Core__ResourceRequirements *resources = spec->containers[i]->resources;
+
+		for (size_t n = 0; resources && n < resources->n_requests; n++) {
+			const char *name = resources->requests[n]->key, *capacity = allocatable(input->node, name);
+
+			if (!str_has_prefix(name, "hugepages-") && !(is_extended(name) && capacity))
+				continue;
+			if (exceeds(arena, name, arena_printf(arena, "OutOf%s", name), request(input->pod, name),
+				    used_by_others(input, name), quantity_text_value(capacity), ret_verdict))
+				return true;
+		}
+	}
+	return false;
+}
+
 static bool lacks_resources(const struct admit_input *input, struct arena *arena, struct verdict *ret_verdict)
 {
 	struct cm_sums mine = cm_pod_sums(input->pod), used = { 0 };
-	int64_t used_storage = 0;
 
 	for (size_t i = 0; i < input->n_pods; i++) {
 		struct cm_sums sums = cm_pod_sums(input->pods[i]);
 
 		used.request_milli_cpu += sums.request_milli_cpu;
 		used.request_memory += sums.request_memory;
-		used_storage += storage(input->pods[i]);
 	}
 	return exceeds(arena, "pods", "OutOfpods", 1, (int64_t)input->n_pods,
 		       quantity_text_value(allocatable(input->node, "pods")), ret_verdict) ||
@@ -168,8 +207,10 @@ static bool lacks_resources(const struct admit_input *input, struct arena *arena
 		       quantity_text_milli(allocatable(input->node, "cpu")), ret_verdict) ||
 	       exceeds(arena, "memory", "OutOfmemory", mine.request_memory, used.request_memory,
 		       quantity_text_value(allocatable(input->node, "memory")), ret_verdict) ||
-	       exceeds(arena, "ephemeral-storage", "OutOfephemeral-storage", storage(input->pod), used_storage,
-		       quantity_text_value(allocatable(input->node, "ephemeral-storage")), ret_verdict);
+	       exceeds(arena, "ephemeral-storage", "OutOfephemeral-storage", request(input->pod, "ephemeral-storage"),
+		       used_by_others(input, "ephemeral-storage"),
+		       quantity_text_value(allocatable(input->node, "ephemeral-storage")), ret_verdict) ||
+	       lacks_scalars(input, arena, ret_verdict);
 }
 
 static bool is_for_other_os(const Core__Pod *pod)
@@ -177,6 +218,30 @@ static bool is_for_other_os(const Core__Pod *pod)
 	for (size_t i = 0; i < pod->metadata->n_labels; i++)
 		if (str_eq(pod->metadata->labels[i]->key, OS_LABEL))
 			return !str_eq(pod->metadata->labels[i]->value, OS);
+	return false;
+}
+
+static bool confines(const Core__AppArmorProfile *profile)
+{
+	return profile && !str_eq(profile->type, "Unconfined");
+}
+
+static bool wants_apparmor(const Core__Pod *pod)
+{
+	static const char prefix[] = "container.apparmor.security.beta.kubernetes.io/";
+	const Core__PodSpec *spec = pod->spec;
+
+	if (pod->status && !str_empty(pod->status->phase) && !str_eq(pod->status->phase, "Pending"))
+		return false; /* it runs already */
+	if (spec->securitycontext && confines(spec->securitycontext->apparmorprofile))
+		return true;
+	for (size_t i = 0; i < spec->n_containers; i++)
+		if (spec->containers[i]->securitycontext &&
+		    confines(spec->containers[i]->securitycontext->apparmorprofile))
+			return true;
+	for (size_t i = 0; i < pod->metadata->n_annotations; i++)
+		if (str_has_prefix(pod->metadata->annotations[i]->key, prefix))
+			return !str_eq(pod->metadata->annotations[i]->value, "unconfined");
 	return false;
 }
 
@@ -230,6 +295,8 @@ static struct verdict judge(const struct admit_input *input, struct arena *arena
 			"TaintToleration",
 			"Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
 		};
+	if (!input->apparmor && wants_apparmor(input->pod))
+		return (struct verdict){ "AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host" };
 	return verdict;
 }
 

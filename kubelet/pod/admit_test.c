@@ -48,6 +48,22 @@ TEST(rules)
 		  "capacity: 1073741824" },
 		{ "storage", "", ASK("ephemeral-storage", "2"), "", NULL, "OutOfephemeral-storage",
 		  "Node didn't have enough resource: ephemeral-storage, requested: 2, used: 0, capacity: 1" },
+		{ "huge pages", "", ASK("hugepages-2Mi", "6Mi"), "", NULL, "OutOfhugepages-2Mi",
+		  "Node didn't have enough resource: hugepages-2Mi, requested: 6291456, used: 0, capacity: 4194304" },
+		{ "huge pages of a size that is not there", "", ASK("hugepages-1Gi", "1Gi"), "", NULL,
+		  "OutOfhugepages-1Gi", NULL },
+		{ "devices", "", ASK("example.com/gpu", "2"), "", NULL, "OutOfexample.com/gpu",
+		  "Node didn't have enough resource: example.com/gpu, requested: 2, used: 0, capacity: 1" },
+		{ "what the node does not know is not its affair", "", ASK("example.com/licence", "2"), "", NULL, NULL,
+		  NULL },
+		{ "AppArmor that is not there", "",
+		  "\"securityContext\":{\"appArmorProfile\":{\"type\":\"RuntimeDefault\"}}", "", NULL, "AppArmor",
+		  "Cannot enforce AppArmor: AppArmor is not enabled on the host" },
+		{ "no AppArmor wanted", "", "\"securityContext\":{\"appArmorProfile\":{\"type\":\"Unconfined\"}}", "",
+		  NULL, NULL, NULL },
+		{ "AppArmor by annotation",
+		  ",\"annotations\":{\"container.apparmor.security.beta.kubernetes.io/c\":\"runtime/default\"}", "", "",
+		  NULL, "AppArmor", NULL },
 		{ "selector met", "", "\"nodeSelector\":{\"disk\":\"ssd\"}", "", NULL, NULL, NULL },
 		{ "selector not met", "", "\"nodeSelector\":{\"disk\":\"hdd\"}", "", NULL, "NodeAffinity",
 		  "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" },
@@ -82,7 +98,8 @@ TEST(rules)
 						    "{\"metadata\":{\"name\":\"node\",\"labels\":{\"disk\":\"ssd\","
 						    "\"cores\":\"8\"}},\"spec\":{\"taints\":[%s]},\"status\":{"
 						    "\"allocatable\":{\"cpu\":\"2\",\"memory\":\"1Gi\",\"pods\":\"2\","
-						    "\"ephemeral-storage\":\"1\"}}}",
+						    "\"ephemeral-storage\":\"1\",\"hugepages-2Mi\":\"4Mi\",\"example."
+						    "com/gpu\":\"1\"}}}",
 						    rows[i].taints)),
 			.pods = &other,
 			.n_pods = 1,

@@ -11,6 +11,7 @@
 #include "kubelet/volume/volume.h"
 #include "pkg/base/base.h"
 #include "pkg/base/clock.h"
+#include "pkg/base/file.h"
 #include "pkg/base/log.h"
 #include "pkg/codec/pb.h"
 #include "pkg/kube/event.h"
@@ -30,6 +31,7 @@ struct world {
 	const char **host_ips;
 	struct pods *pods;
 	struct loop_timer wake, housekeeping;
+	bool apparmor; /* the kernel has it; asked once, as upstream */
 };
 
 /* One step that is out: what it needs, the manager's task, then the read that follows. */
@@ -98,6 +100,7 @@ static bool admit(void *owner, const Core__Pod *pod, struct arena *arena, const 
 			pods[input.n_pods++] = other;
 	input.unsafe_sysctls = world->options.unsafe_sysctls;
 	input.n_unsafe_sysctls = world->options.n_unsafe_sysctls;
+	input.apparmor = world->apparmor;
 	input.unsupported = runtime_unsupported(pod, arena);
 	if (!input.unsupported)
 		input.unsupported = volume_unsupported(pod, arena);
@@ -481,6 +484,14 @@ void world_sources_ready(struct world *world)
 	look_for_orphans(world);
 }
 
+static bool has_apparmor(void)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(64);
+	struct err err;
+
+	return file_read("/sys/module/apparmor/parameters/enabled", &text, &err) == 0 && buf_text(&text)[0] == 'Y';
+}
+
 struct world *world_new(const struct world_options *options)
 {
 	struct world *world = xcalloc(1, sizeof *world);
@@ -493,6 +504,7 @@ struct world *world_new(const struct world_options *options)
 	};
 
 	world->options = *options;
+	world->apparmor = has_apparmor();
 	world->host_ips = xcalloc(options->n_host_ips + 1, sizeof *world->host_ips);
 	for (size_t i = 0; i < options->n_host_ips; i++)
 		world->host_ips[i] = xstrdup(options->host_ips[i]);
