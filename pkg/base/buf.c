@@ -24,10 +24,11 @@ char *buf_reserve(struct buf *buf, size_t size)
 	size_t front = buf->memory ? (size_t)(buf->bytes - buf->memory) : 0;
 
 	if (!buf->memory || buf->room - front - buf->size < size + 1) {
-		if (front > 0 && buf->room >= buf->size + size + 1 && front >= buf->size) {
+		size_t room = MAX(buf->size + size + 1, MAX((size_t)FIRST_ROOM, buf->size * 2));
+
+		if (buf->memory && buf->room >= room) {
 			memmove(buf->memory, buf->bytes, buf->size + 1);
 		} else {
-			size_t room = MAX(buf->size + size + 1, MAX((size_t)FIRST_ROOM, buf->size * 2));
 			char *memory = xmalloc(room);
 
 			if (buf->size)

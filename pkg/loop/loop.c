@@ -248,6 +248,7 @@ void *loop_uv(struct loop *loop)
 
 struct loop_fd {
 	uv_poll_t uv;
+	int events; /* that libuv watches for */
 	loop_fd_fn *ready;
 	void *owner;
 };
@@ -257,9 +258,11 @@ static void fd_is_ready(uv_poll_t *uv, int status, int events)
 	struct loop_fd *watch = container_of(uv, struct loop_fd, uv);
 	int seen = 0;
 
-	/* An error on the descriptor is for the owner's next read or write to find. */
-	if (status < 0)
+	/* An error on the descriptor is for the owner's next read or write to find. libuv has stopped watching. */
+	if (status < 0) {
+		watch->events = 0;
 		seen = LOOP_READ | LOOP_WRITE | LOOP_HANGUP;
+	}
 	if (events & UV_READABLE)
 		seen |= LOOP_READ;
 	if (events & UV_WRITABLE)
@@ -293,6 +296,9 @@ void loop_fd_set(struct loop_fd *watch, int events)
 		want |= UV_WRITABLE;
 	if (events & LOOP_HANGUP)
 		want |= UV_DISCONNECT;
+	if (want == watch->events) /* libuv would take the descriptor out of epoll and put it in again */
+		return;
+	watch->events = want;
 	if (want)
 		uv_must(uv_poll_start(&watch->uv, want, fd_is_ready), "uv_poll_start");
 	else
