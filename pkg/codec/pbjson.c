@@ -146,7 +146,7 @@ static const ProtobufCFieldDescriptor *find_own(const ProtobufCMessageDescriptor
 {
 	const ProtobufCFieldDescriptor *field = pbjson_field(type, name);
 
-	return field && !pbjson_is_inlined(field) ? field : NULL;
+	return field && !pbjson_is_inlined(type, field) ? field : NULL;
 }
 
 /* Finds where a key belongs: in the message itself or in one that is inlined into it. */
@@ -165,7 +165,7 @@ static int find_field(struct reader *reader, struct frame *frame, const char *ke
 	for (unsigned i = 0; i < type->n_fields && !frame->field; i++) {
 		const ProtobufCFieldDescriptor *inlined = &type->fields[i];
 
-		if (!pbjson_is_inlined(inlined))
+		if (!pbjson_is_inlined(type, inlined))
 			continue;
 		frame->field = find_own(inlined->descriptor, name);
 		if (!frame->field)
@@ -719,33 +719,35 @@ static int write_repeated(struct writing *writing, const ProtobufCMessage *messa
 	return is_map(field) ? write_map(writing, items, n) : write_items(writing, message, field);
 }
 
+static int write_fields(struct writing *writing, const ProtobufCMessage *message);
+
+/* Nothing at all for a field that is absent. */
+static int write_field(struct writing *writing, const ProtobufCMessage *message,
+		       const ProtobufCFieldDescriptor *field) // NOLINT(misc-no-recursion): as deep as the message
+{
+	const void *place = (const char *)message + field->offset;
+
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		return write_repeated(writing, message, field);
+	if (field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_MESSAGE) {
+		if (!*(void *const *)place)
+			return 0;
+		if (pbjson_is_inlined(message->descriptor, field))
+			return write_fields(writing, *(ProtobufCMessage *const *)place);
+	} else if (field->quantifier_offset &&
+		   !*(const protobuf_c_boolean *)(const void *)((const char *)message + field->quantifier_offset)) {
+		return 0;
+	}
+	json_key(&writing->json, pbjson_name(message->descriptor, field));
+	return write_value(writing, message, field, place);
+}
+
 static int write_fields(struct writing *writing,
 			const ProtobufCMessage *message) // NOLINT(misc-no-recursion): as deep as the message
 {
-	const ProtobufCMessageDescriptor *type = message->descriptor;
+	for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+		int code = write_field(writing, message, &message->descriptor->fields[i]);
 
-	for (unsigned i = 0; i < type->n_fields; i++) {
-		const ProtobufCFieldDescriptor *field = &type->fields[i];
-		const void *place = (const char *)message + field->offset;
-		int code = 0;
-
-		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-			code = write_repeated(writing, message, field);
-		} else if (field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_MESSAGE) {
-			if (!*(void *const *)place)
-				continue;
-			if (pbjson_is_inlined(field)) {
-				code = write_fields(writing, *(ProtobufCMessage *const *)place);
-			} else {
-				json_key(&writing->json, pbjson_name(type, field));
-				code = write_value(writing, message, field, place);
-			}
-		} else if (!field->quantifier_offset ||
-			   *(const protobuf_c_boolean *)(const void *)((const char *)message +
-								       field->quantifier_offset)) {
-			json_key(&writing->json, pbjson_name(type, field));
-			code = write_value(writing, message, field, place);
-		}
 		if (code < 0)
 			return code;
 	}
@@ -761,10 +763,30 @@ static int write_message(struct writing *writing,
 	return code;
 }
 
-int pbjson_encode(const ProtobufCMessage *message, struct buf *into, struct err *err)
+int pbjson_write_field(struct json_writer *json, const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+		       struct err *err)
+{
+	struct writing writing = { .json = *json, .err = err };
+	int code = write_field(&writing, message, field);
+
+	*json = writing.json;
+	return code;
+}
+
+int pbjson_write_item(struct json_writer *json, const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+		      size_t index, struct err *err)
+{
+	struct writing writing = { .json = *json, .err = err };
+	const char *items = *(const char *const *)(const void *)((const char *)message + field->offset);
+	int code = write_value(&writing, message, field, items + index * size_of_item(field));
+
+	*json = writing.json;
+	return code;
+}
+
+static int encode(const ProtobufCMessage *message, const char *kind, struct buf *into, struct err *err)
 {
 	struct writing writing = { .json = { .into = into }, .err = err };
-	const char *kind = pbjson_kind(message->descriptor);
 
 	json_begin_object(&writing.json);
 	if (kind) {
@@ -775,10 +797,23 @@ int pbjson_encode(const ProtobufCMessage *message, struct buf *into, struct err 
 	}
 	int code = write_fields(&writing, message);
 	json_end_object(&writing.json);
-	if (code < 0)
-		return code;
-	if (into->overflow)
-		return err_set(err, -ENOBUFS, "the JSON of %s is larger than the %zu bytes allowed",
-			       message->descriptor->short_name, into->limit);
-	return 0;
+	return code < 0 ? code : pbjson_check_size(message, into, err);
+}
+
+int pbjson_encode(const ProtobufCMessage *message, struct buf *into, struct err *err)
+{
+	return encode(message, pbjson_kind(message->descriptor), into, err);
+}
+
+int pbjson_encode_item(const ProtobufCMessage *message, struct buf *into, struct err *err)
+{
+	return encode(message, NULL, into, err);
+}
+
+int pbjson_check_size(const ProtobufCMessage *message, const struct buf *into, struct err *err)
+{
+	if (!into->overflow)
+		return 0;
+	return err_set(err, -ENOBUFS, "the JSON of %s is larger than the %zu bytes allowed",
+		       message->descriptor->short_name, into->limit);
 }

@@ -10,9 +10,11 @@
  * Reading: unknown fields are ignored, null means absent, managedFields are skipped (nobody of ours reads them and they
  * are half of an object). An empty list or map that was given has no items but an array that is not NULL. A text with a
  * zero byte is an error except where our .proto has `bytes`. Writing: what is absent in the struct is absent in JSON;
- * the kinds of `pbjson_kinds` get their apiVersion and kind.
+ * a type that is a kind of the API gets its kind and apiVersion.
  */
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "pkg/base/arena.h"
 #include "pkg/base/buf.h"
@@ -33,6 +35,35 @@ int pbjson_decode_strict(const ProtobufCMessageDescriptor *type, const char *jso
 
 /* Appends the JSON of a message. -EILSEQ names a text that is not UTF-8, -ENOBUFS the buffer's limit. */
 int pbjson_encode(const ProtobufCMessage *message, struct buf *into, struct err *err);
+
+/* The same without kind and apiVersion: an item of a list does not say its kind. */
+int pbjson_encode_item(const ProtobufCMessage *message, struct buf *into, struct err *err);
+
+/*
+ * A strategic merge patch: what is present in the message, as pbjson_encode_item writes it, and for the fields that
+ * have a rule what it takes to have the server end up with the message's value.
+ */
+enum pbjson_patch_how {
+	PBJSON_PATCH_CLEAR,   /* absent or empty: null, so that what was said before does not stay */
+	PBJSON_PATCH_REPLACE, /* a list whose items the server would merge: it becomes this one, also when empty */
+	PBJSON_PATCH_MERGE,   /* a list in which others have items of their own */
+};
+
+struct pbjson_patch_rule {
+	const ProtobufCMessageDescriptor *type;
+	const char *field; /* its JSON name */
+	enum pbjson_patch_how how;
+	/*
+	 * MERGE, of a list of messages: the text field by which the server tells items apart. Items that are ours are
+	 * written, ours in `before` that are not here any more are deleted, and the order is that of this list.
+	 */
+	const char *key;
+	bool (*is_ours)(const char *key);
+};
+
+/* `before` is the same object as the server has it, NULL for nothing known. Errors are those of pbjson_encode. */
+int pbjson_patch(const ProtobufCMessage *message, const ProtobufCMessage *before, const struct pbjson_patch_rule *rules,
+		 size_t n_rules, struct buf *into, struct err *err);
 
 /* apiVersion and kind of a top-level type, NULL for others. */
 const char *pbjson_api_version(const ProtobufCMessageDescriptor *type);

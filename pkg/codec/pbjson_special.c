@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/kubeconfig.pb-c.h"
+#include "config/kubelet.pb-c.h"
 #include "k8s/authentication.pb-c.h"
 #include "k8s/authorization.pb-c.h"
 #include "k8s/certificates.pb-c.h"
@@ -25,6 +26,7 @@ static const struct {
 } shapes[] = {
 	{ &meta__time__descriptor, SHAPE_TIME },
 	{ &meta__micro_time__descriptor, SHAPE_MICRO_TIME },
+	{ &config__duration__descriptor, SHAPE_DURATION },
 	{ &meta__fields_v1__descriptor, SHAPE_RAW },
 	{ &resource__quantity__descriptor, SHAPE_QUANTITY },
 	{ &intstr__int_or_string__descriptor, SHAPE_INT_OR_STRING },
@@ -35,7 +37,21 @@ static const struct {
 	{ &certificates__extra_value__descriptor, SHAPE_LIST },
 };
 
-static const char *const inlined[] = { "volumeSource", "handler", "ephemeralContainerCommon", "localObjectReference" };
+static const struct {
+	const ProtobufCMessageDescriptor *parent;
+	const char *field;
+} inlined[] = {
+	{ &core__volume__descriptor, "volumeSource" },
+	{ &core__probe__descriptor, "handler" },
+	{ &core__ephemeral_container__descriptor, "ephemeralContainerCommon" },
+	{ &core__config_map_volume_source__descriptor, "localObjectReference" },
+	{ &core__config_map_projection__descriptor, "localObjectReference" },
+	{ &core__config_map_env_source__descriptor, "localObjectReference" },
+	{ &core__config_map_key_selector__descriptor, "localObjectReference" },
+	{ &core__secret_projection__descriptor, "localObjectReference" },
+	{ &core__secret_env_source__descriptor, "localObjectReference" },
+	{ &core__secret_key_selector__descriptor, "localObjectReference" },
+};
 
 static const struct {
 	const ProtobufCMessageDescriptor *type;
@@ -75,6 +91,7 @@ static const struct {
 	{ &certificates__certificate_signing_request__descriptor, "certificates.k8s.io/v1",
 	  "CertificateSigningRequest" },
 	{ &node__runtime_class__descriptor, "node.k8s.io/v1", "RuntimeClass" },
+	{ &config__kubelet_configuration__descriptor, "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration" },
 };
 
 const char *pbjson_api_version(const ProtobufCMessageDescriptor *type)
@@ -98,16 +115,13 @@ enum pbjson_shape pbjson_shape_of(const ProtobufCMessageDescriptor *type)
 	for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
 		if (shapes[i].type == type)
 			return shapes[i].shape;
-	/* Of our own configuration types: package config, in a generated file that codec need not know. */
-	return strcmp(type->name, "config.Duration") == 0 ? SHAPE_DURATION : SHAPE_FIELDS;
+	return SHAPE_FIELDS;
 }
 
-bool pbjson_is_inlined(const ProtobufCFieldDescriptor *field)
+bool pbjson_is_inlined(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field)
 {
-	if (field->type != PROTOBUF_C_TYPE_MESSAGE || field->label == PROTOBUF_C_LABEL_REPEATED)
-		return false;
 	for (size_t i = 0; i < ARRAY_LEN(inlined); i++)
-		if (strcmp(inlined[i], field->name) == 0)
+		if (inlined[i].parent == type && strcmp(inlined[i].field, field->name) == 0)
 			return true;
 	return false;
 }
@@ -175,21 +189,13 @@ static int read_time(enum pbjson_shape shape, ProtobufCMessage *message, const c
 	return 0;
 }
 
-/* config.Duration is { optional int64 ns = 1 }: its one field is written through the descriptor. */
-static int64_t *duration_place(const ProtobufCMessage *message)
-{
-	const ProtobufCFieldDescriptor *field = &message->descriptor->fields[0];
-
-	return (int64_t *)(void *)((char *)(uintptr_t)message + field->offset);
-}
-
 static int read_duration(ProtobufCMessage *message, const char *text, struct err *err)
 {
-	const ProtobufCFieldDescriptor *field = &message->descriptor->fields[0];
+	Config__Duration *duration = (Config__Duration *)message;
 
-	if (duration_parse(text, duration_place(message)) < 0)
+	if (duration_parse(text, &duration->ns) < 0)
 		return err_set(err, -EBADMSG, "time: invalid duration \"%s\"", text);
-	*(protobuf_c_boolean *)(void *)((char *)message + field->quantifier_offset) = 1;
+	duration->has_ns = 1;
 	return 0;
 }
 
@@ -307,7 +313,7 @@ int pbjson_shape_write(enum pbjson_shape shape, const ProtobufCMessage *message,
 			json_string(writer, str_or(((const Intstr__IntOrString *)message)->strval, ""));
 		break;
 	case SHAPE_DURATION:
-		duration_format(*duration_place(message), text);
+		duration_format(((const Config__Duration *)message)->ns, text);
 		json_string(writer, text);
 		break;
 	case SHAPE_RAW:

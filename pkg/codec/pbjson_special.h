@@ -34,7 +34,7 @@ int pbjson_shape_write(enum pbjson_shape shape, const ProtobufCMessage *message,
 int pbjson_raw_set(ProtobufCMessage *message, const char *json, size_t size, struct arena *arena, struct err *err);
 
 /* The member is a message in protobuf, but its fields appear in its parent's JSON object. */
-bool pbjson_is_inlined(const ProtobufCFieldDescriptor *field);
+bool pbjson_is_inlined(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field);
 
 /* A generated entry of a map field: key and value. */
 bool pbjson_is_map_entry(const ProtobufCMessageDescriptor *type);
@@ -48,3 +48,14 @@ bool pbjson_is_text(const ProtobufCMessageDescriptor *type, const ProtobufCField
 
 /* Never read: nobody of ours uses it and it is large. */
 bool pbjson_is_skipped(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field);
+
+/* ---- the writer's parts, for pbjson_patch.c ---- */
+
+/* Key and value of a field; nothing when it is absent. */
+int pbjson_write_field(struct json_writer *json, const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+		       struct err *err);
+/* One item of a list that has more than `index`. */
+int pbjson_write_item(struct json_writer *json, const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+		      size_t index, struct err *err);
+/* -ENOBUFS when the buffer's limit cut what was written. */
+int pbjson_check_size(const ProtobufCMessage *message, const struct buf *into, struct err *err);

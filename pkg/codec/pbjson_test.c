@@ -316,3 +316,88 @@ TEST(yaml_bombs_end_early)
 	CHECK_INT("a cycle", yaml_to_json("a: &x [*x]", 10, &json, &err), ==, -E2BIG);
 	CHECK_INT("no YAML", yaml_to_json("a: [", 4, &json, &err), ==, -EBADMSG);
 }
+
+/* ---- patches ---- */
+
+static bool is_of_ours(const char *type)
+{
+	return type[0] == 'O';
+}
+
+static const struct pbjson_patch_rule rules[] = {
+	{ .type = &core__pod_status__descriptor, .field = "phase", .how = PBJSON_PATCH_CLEAR },
+	{ .type = &core__pod_status__descriptor, .field = "startTime", .how = PBJSON_PATCH_CLEAR },
+	{ .type = &core__pod_status__descriptor, .field = "containerStatuses", .how = PBJSON_PATCH_CLEAR },
+	{ .type = &core__pod_status__descriptor, .field = "podIPs", .how = PBJSON_PATCH_REPLACE },
+	{ .type = &core__pod_status__descriptor,
+	  .field = "conditions",
+	  .how = PBJSON_PATCH_MERGE,
+	  .key = "type",
+	  .is_ours = is_of_ours },
+	{ .type = &core__pod_condition__descriptor, .field = "reason", .how = PBJSON_PATCH_CLEAR },
+};
+
+TEST(a_patch_says_what_goes)
+{
+#define EMPTY_IPS "\"podIPs\":[{\"$patch\":\"replace\"}]"
+#define NOTHING "\"startTime\":null,\"containerStatuses\":null," EMPTY_IPS
+	static const struct {
+		const char *rule, *before, *now, *want;
+	} rows[] = {
+		{ "no message, no rules of its fields", "{}", "{\"metadata\":{\"uid\":\"u\"}}",
+		  "{\"metadata\":{\"uid\":\"u\"}}" },
+		{ "absent, and the kind is not said", "{}", "{\"status\":{}}",
+		  "{\"status\":{\"phase\":null," NOTHING "}}" },
+		{ "an empty text", "{}", "{\"status\":{\"phase\":\"\"}}", "{\"status\":{\"phase\":null," NOTHING "}}" },
+		{ "there", "{}",
+		  "{\"status\":{\"phase\":\"P\",\"startTime\":\"2025-11-25T08:40:00Z\",\"containerStatuses\":[{"
+		  "\"name\":"
+		  "\"c\"}],\"podIPs\":[{\"ip\":\"a\"},{\"ip\":\"b\"}]}}",
+		  "{\"status\":{\"phase\":\"P\",\"startTime\":\"2025-11-25T08:40:00Z\",\"containerStatuses\":[{"
+		  "\"name\":"
+		  "\"c\"}],\"podIPs\":[{\"$patch\":\"replace\"},{\"ip\":\"a\"},{\"ip\":\"b\"}]}}" },
+		{ "ours and theirs", "{}",
+		  "{\"status\":{\"phase\":\"P\",\"conditions\":[{\"type\":\"O1\",\"status\":\"True\"},{\"type\":"
+		  "\"T1\",\"reason\":\"r\"},{\"type\":\"O2\",\"reason\":\"r\"}]}}",
+		  "{\"status\":{\"phase\":\"P\",\"$setElementOrder/conditions\":[{\"type\":\"O1\"},{\"type\":\"T1\"},"
+		  "{\"type\":\"O2\"}],\"conditions\":[{\"type\":\"O1\",\"status\":\"True\",\"reason\":null},{\"type\":"
+		  "\"O2\",\"reason\":\"r\"}]," NOTHING "}}" },
+		{ "ours that went",
+		  "{\"status\":{\"conditions\":[{\"type\":\"O1\"},{\"type\":\"T1\"},{\"type\":\"O2\"}]}}",
+		  "{\"status\":{\"conditions\":[{\"type\":\"O2\"}]}}",
+		  "{\"status\":{\"phase\":null,\"$setElementOrder/conditions\":[{\"type\":\"O2\"}],\"conditions\":[{"
+		  "\"type\":\"O2\",\"reason\":null},{\"$patch\":\"delete\",\"type\":\"O1\"}]," NOTHING "}}" },
+		{ "only theirs were there", "{\"status\":{\"conditions\":[{\"type\":\"T1\"}]}}", "{\"status\":{}}",
+		  "{\"status\":{\"phase\":null," NOTHING "}}" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		_cleanup_buf_ struct buf json = BUF_INIT(10000), small = BUF_INIT(8);
+		Core__Pod *before = decode_pod(arena, rows[i].before), *now = decode_pod(arena, rows[i].now);
+		struct err err;
+
+		CHECK_OK(pbjson_patch(&now->base, &before->base, rules, ARRAY_LEN(rules), &json, &err), &err);
+		CHECK_STR(rows[i].rule, buf_text(&json), rows[i].want);
+		CHECK_INT(rows[i].rule, pbjson_patch(&now->base, NULL, rules, ARRAY_LEN(rules), &small, &err), ==,
+			  -ENOBUFS);
+	}
+}
+
+TEST(an_item_does_not_say_its_kind)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf json = BUF_INIT(1000), item = BUF_INIT(1000), config = BUF_INIT(1000);
+	Core__Pod *pod = decode_pod(arena, "{\"spec\":{\"nodeName\":\"n\"}}");
+	struct err err;
+
+	CHECK_OK(pbjson_encode(&pod->base, &json, &err), &err);
+	CHECK_STR("whole", buf_text(&json), "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"spec\":{\"nodeName\":\"n\"}}");
+	CHECK_OK(pbjson_encode_item(&pod->base, &item, &err), &err);
+	CHECK_STR("item", buf_text(&item), "{\"spec\":{\"nodeName\":\"n\"}}");
+	Config__KubeletConfiguration *kubelet =
+		PB_NEW(arena, Config__KubeletConfiguration, config__kubelet_configuration__descriptor);
+	CHECK_OK(pbjson_encode(&kubelet->base, &config, &err), &err);
+	CHECK_STR("configuration", buf_text(&config),
+		  "{\"kind\":\"KubeletConfiguration\",\"apiVersion\":\"kubelet.config.k8s.io/v1beta1\"}");
+}
