@@ -1,28 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/cm/cm.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "kubelet/cm/resources.h"
 #include "pkg/base/base.h"
+#include "pkg/base/file.h"
 #include "pkg/base/log.h"
 #include "pkg/base/map.h"
 #include "pkg/codec/quantity.h"
 #include "pkg/sys/cgroup.h"
 
 enum {
-	UID_MAX = 128,           /* the API server's have 36, those of files 32 */
-	DESTROY_FIRST_MS = 10,   /* a killed process needs some to go */
-	DESTROY_TRIES = 9,       /* doubled each time: 5 s in all */
-	GROUP_MAX = PATH_MAX / 2 /* leaves room for mount, container and file */
+	UID_MAX = 128,            /* the API server's have 36, those of files 32 */
+	DESTROY_FIRST_MS = 10,    /* a killed process needs some to go */
+	DESTROY_TRIES = 9,        /* doubled each time: 5 s in all */
+	GROUP_MAX = PATH_MAX / 2, /* leaves room for mount, container and file */
+	PAGE_SIZES_MAX = 8,       /* arm64 has four */
+};
+
+#define HUGE_PAGES_ALL (1LL << 62) /* stock's "no limit" */
+#define HUGE_PAGES_DIR "/sys/kernel/mm/hugepages"
+
+struct huge_page {
+	char name[24]; /* "2MB", as the files of cgroups have it */
+	int64_t bytes;
+	int64_t on_node_bytes; /* when the kubelet started: pages come and go */
 };
 
 struct cm {
 	struct cm_options options;
 	struct cgroup_layout layout;
 	char *pods, *of_qos[3]; /* groups, by enum cm_qos; that of Guaranteed is `pods` itself */
+	struct huge_page huge_pages[PAGE_SIZES_MAX];
+	size_t n_huge_pages;
 };
 
 /* ---- values ---- */
@@ -76,7 +90,112 @@ static int apply(struct cm *cm, const char *group, const struct cm_values *value
 	return code;
 }
 
+/* ---- huge pages ---- */
+
+/* A group below one that reserves may do so too; older kernels know no reservations. */
+static int limit_huge_pages(struct cm *cm, const char *group, const struct huge_page *page, int64_t bytes,
+			    struct err *err)
+{
+	bool v2 = cm->layout.v2;
+	char file[64];
+
+	if (!cm->layout.has[CGROUP_HUGETLB])
+		return 0;
+	snprintf(file, sizeof file, "hugetlb.%s.%s", page->name, v2 ? "max" : "limit_in_bytes");
+	if (put(cm, CGROUP_HUGETLB, group, file, bytes, err) < 0)
+		return err->code;
+	snprintf(file, sizeof file, "hugetlb.%s.rsvd.%s", page->name, v2 ? "max" : "limit_in_bytes");
+	if (put(cm, CGROUP_HUGETLB, group, file, bytes, err) < 0 && err->code != -ENOENT)
+		return err->code;
+	return 0;
+}
+
+static int limit_pod_huge_pages(struct cm *cm, const char *group, const Core__Pod *pod, struct err *err)
+{
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && i < cm->n_huge_pages; i++)
+		code = limit_huge_pages(cm, group, &cm->huge_pages[i], cm_pod_huge_pages(pod, cm->huge_pages[i].bytes),
+					err);
+	return code;
+}
+
+/* The classes take what the node has, which its own group limits. */
+static int limit_class_huge_pages(struct cm *cm, struct err *err)
+{
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && i < cm->n_huge_pages; i++) {
+		code = limit_huge_pages(cm, cm->of_qos[CM_BURSTABLE], &cm->huge_pages[i], HUGE_PAGES_ALL, err);
+		if (code == 0)
+			code = limit_huge_pages(cm, cm->of_qos[CM_BEST_EFFORT], &cm->huge_pages[i], HUGE_PAGES_ALL,
+						err);
+	}
+	return code;
+}
+
+static int limit_node_huge_pages(struct cm *cm, struct err *err)
+{
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && i < cm->n_huge_pages; i++)
+		code = limit_huge_pages(cm, cm->pods, &cm->huge_pages[i], cm->huge_pages[i].on_node_bytes, err);
+	return code;
+}
+
+static int64_t read_number(const char *path)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(256);
+	struct err ignored;
+	int64_t number;
+
+	if (file_read(path, &text, &ignored) < 0)
+		return -1;
+
+	_cleanup_free_ char *digits = xstrndup(buf_text(&text), strcspn(buf_text(&text), "\n"));
+
+	return str_to_i64(digits, 0, INT64_MAX, &number) < 0 ? -1 : number;
+}
+
+/* Folders "hugepages-2048kB"; a kernel without huge pages has none. */
+static void find_huge_pages(struct cm *cm)
+{
+	static const char *const units[] = { "KB", "MB", "GB" };
+	DIR *folder = opendir(HUGE_PAGES_DIR);
+
+	for (struct dirent *entry; folder && cm->n_huge_pages < PAGE_SIZES_MAX && (entry = readdir(folder));) {
+		const char *number = str_has_prefix(entry->d_name, "hugepages-") ? entry->d_name + 10 : "";
+		_cleanup_free_ char *digits = xstrndup(number, strcspn(number, "k"));
+		_cleanup_free_ char *path = xasprintf(HUGE_PAGES_DIR "/%s/nr_hugepages", entry->d_name);
+		struct huge_page *page = &cm->huge_pages[cm->n_huge_pages];
+		int64_t size, n = read_number(path);
+		size_t unit = 0;
+
+		if (str_to_i64(digits, 1, INT64_MAX >> 11, &size) < 0)
+			continue;
+		page->bytes = size << 10;
+		if (n < 0 || __builtin_mul_overflow(n, page->bytes, &page->on_node_bytes))
+			page->on_node_bytes = 0;
+		for (; size % 1024 == 0 && unit + 1 < ARRAY_LEN(units); size /= 1024)
+			unit++;
+		snprintf(page->name, sizeof page->name, "%" PRId64 "%s", size, units[unit]);
+		cm->n_huge_pages++;
+	}
+	if (folder)
+		closedir(folder);
+}
+
 /* ---- the node's groups ---- */
+
+/* Processes and threads; 0 when the kernel does not say. */
+static int64_t machine_pids(void)
+{
+	int64_t pids = read_number("/proc/sys/kernel/pid_max"), threads = read_number("/proc/sys/kernel/threads-max");
+
+	if (pids < 0 || threads < 0)
+		return MAX(MAX(pids, threads), (int64_t)0);
+	return MIN(pids, threads);
+}
 
 int cm_new(const struct cm_options *options, struct cm **ret_cm, struct err *err)
 {
@@ -99,11 +218,14 @@ int cm_new(const struct cm_options *options, struct cm **ret_cm, struct err *err
 	cm->options.cgroup_root = NULL;
 	if (cm->options.cpu_cfs_quota_period_us <= 0)
 		cm->options.cpu_cfs_quota_period_us = CM_PERIOD_US;
+	if (cm->options.capacity_pids <= 0)
+		cm->options.capacity_pids = machine_pids();
 	cm->layout = layout;
 	cm->pods = xasprintf("%s/kubepods", top);
 	cm->of_qos[CM_GUARANTEED] = xstrdup(cm->pods);
 	cm->of_qos[CM_BURSTABLE] = xasprintf("%s/burstable", cm->pods);
 	cm->of_qos[CM_BEST_EFFORT] = xasprintf("%s/besteffort", cm->pods);
+	find_huge_pages(cm);
 	*ret_cm = cm;
 	return 0;
 }
@@ -149,6 +271,8 @@ int cm_setup_node(struct cm *cm, struct err *err)
 			return err->code;
 	if (apply(cm, cm->of_qos[CM_BEST_EFFORT], &best_effort, err) < 0)
 		return err_wrap(err, "failed to update top level BestEffort QOS cgroup");
+	if (limit_class_huge_pages(cm, err) < 0)
+		return err_wrap(err, "failed to update top level QOS cgroups");
 	forget_memory_protection(cm);
 	return 0;
 }
@@ -164,7 +288,7 @@ int cm_limit_node(struct cm *cm, struct err *err)
 		.pids = allocatable(cm, options->capacity_pids, options->reserved_pids),
 	};
 
-	if (apply(cm, cm->pods, &node, err) < 0)
+	if (apply(cm, cm->pods, &node, err) < 0 || limit_node_huge_pages(cm, err) < 0)
 		return err_wrap(err, "Failed to update Node Allocatable Limits \"%s\"", cm->pods);
 	return 0;
 }
@@ -181,7 +305,9 @@ int cm_update_qos(struct cm *cm, const Core__Pod *const *pods, size_t n_pods, st
 	burstable.shares = cm_shares(milli_cpu);
 	if (apply(cm, cm->of_qos[CM_BURSTABLE], &burstable, err) < 0)
 		return err->code;
-	return apply(cm, cm->of_qos[CM_BEST_EFFORT], &best_effort, err);
+	if (apply(cm, cm->of_qos[CM_BEST_EFFORT], &best_effort, err) < 0)
+		return err->code;
+	return limit_class_huge_pages(cm, err);
 }
 
 /* ---- groups of pods ---- */
@@ -208,7 +334,8 @@ int cm_pod_create(struct cm *cm, const Core__Pod *pod, char cgroup_parent[PATH_M
 
 	_cleanup_free_ char *group = pod_group(cm, cm_qos_class(pod), uid);
 
-	if (cgroup_make(&cm->layout, group, err) < 0 || apply(cm, group, &values, err) < 0)
+	if (cgroup_make(&cm->layout, group, err) < 0 || apply(cm, group, &values, err) < 0 ||
+	    limit_pod_huge_pages(cm, group, pod, err) < 0)
 		return err_wrap(err, "failed to create container for %s", group);
 	snprintf(cgroup_parent, PATH_MAX, "%s", group);
 	return 0;

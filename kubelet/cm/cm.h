@@ -27,7 +27,7 @@ struct cm_options {
 	bool enforce_pods;                                 /* enforceNodeAllocatable has "pods" */
 	int64_t capacity_milli_cpu, capacity_memory_bytes; /* of the node */
 	int64_t reserved_milli_cpu, reserved_memory_bytes; /* kubeReserved + systemReserved */
-	int64_t reserved_pids, capacity_pids;              /* 0: no limit */
+	int64_t reserved_pids, capacity_pids;              /* 0: what the kernel allows */
 
 	int64_t pod_pids_limit;          /* podPidsLimit; 0 and below: none */
 	bool cpu_cfs_quota;              /* cpuCFSQuota */

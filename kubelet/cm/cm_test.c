@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "pkg/base/base.h"
+#include "pkg/base/file.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/sys/cgroup.h"
 #include "pkg/test/test.h"
@@ -176,6 +177,32 @@ TEST(groups_of_the_node_and_of_pods)
 	CHECK_INT("no way out of the tree", seen.code, ==, -EINVAL);
 	cm_free(cm);
 	loop_free(seen.loop);
+	teardown();
+}
+
+TEST(pods_have_as_many_processes_as_the_kernel_allows)
+{
+	struct cm_options options = { .cgroup_root = root, .enforce_pods = true, .reserved_pids = 1 };
+	struct cm *cm;
+	struct err err;
+
+	setup();
+	CHECK_OK(cm_new(&options, &cm, &err), &err);
+	CHECK_OK(cm_setup_node(cm, &err), &err);
+	CHECK_OK(cm_limit_node(cm, &err), &err);
+
+	_cleanup_buf_ struct buf text = BUF_INIT(64);
+	int64_t pid_max = 0, limit = 0;
+
+	CHECK_OK(file_read("/proc/sys/kernel/pid_max", &text, &err), &err);
+	text.bytes[strcspn(text.bytes, "\n")] = 0;
+	CHECK_INT("pid_max", str_to_i64(text.bytes, 1, INT64_MAX, &pid_max), ==, 0);
+	CHECK_INT("pids.max",
+		  str_to_i64(read_value("/kubepods", CGROUP_PIDS, "pids.max", "pids.max"), 1, INT64_MAX, &limit), ==,
+		  0);
+	CHECK_INT("less than there can be", limit, <, pid_max);
+	CHECK_INT("but not by much, unless memory is short", limit, >, 1000);
+	cm_free(cm);
 	teardown();
 }
 

@@ -256,6 +256,60 @@ struct cm_sums cm_pod_sums(const Core__Pod *pod)
 	return sums;
 }
 
+/* ---- huge pages ---- */
+
+static bool names_pages_of(const char *name, int64_t page_bytes)
+{
+	return str_has_prefix(name, "hugepages-") && quantity_text_value(name + sizeof "hugepages-" - 1) == page_bytes;
+}
+
+static int64_t huge_pages_of(const Core__ResourceRequirements *resources, int64_t page_bytes)
+{
+	int64_t bytes = 0;
+
+	/* "2Mi" and "2048Ki" are the same page. */
+	for (size_t i = 0; resources && i < resources->n_requests; i++)
+		if (names_pages_of(resources->requests[i]->key, page_bytes))
+			bytes = add(bytes, quantity_text_value(text_of(resources->requests[i]->value)));
+	return bytes;
+}
+
+/* As total_of(), of one size. */
+static int64_t total_huge_pages(const Core__PodSpec *spec, int64_t page_bytes)
+{
+	int64_t total = 0, sidecars = 0, init = 0;
+
+	for (size_t i = 0; i < spec->n_containers; i++)
+		total = add(total, huge_pages_of(spec->containers[i]->resources, page_bytes));
+	for (size_t i = 0; i < spec->n_initcontainers; i++) {
+		int64_t one = huge_pages_of(spec->initcontainers[i]->resources, page_bytes);
+
+		if (is_sidecar(spec->initcontainers[i])) {
+			total = add(total, one);
+			sidecars = add(sidecars, one);
+			init = MAX(init, sidecars);
+		} else {
+			init = MAX(init, add(one, sidecars));
+		}
+	}
+	return MAX(total, init);
+}
+
+int64_t cm_pod_huge_pages(const Core__Pod *pod, int64_t page_bytes)
+{
+	const Core__PodSpec *spec = pod->spec;
+	int64_t bytes = huge_pages_of(spec->resources, page_bytes);
+
+	if (bytes == 0)
+		bytes = total_huge_pages(spec, page_bytes);
+	for (size_t i = 0; i < spec->n_overhead; i++)
+		if (names_pages_of(spec->overhead[i]->key, page_bytes))
+			bytes = add(bytes, quantity_text_value(text_of(spec->overhead[i]->value)));
+	return bytes;
+}
+
+/* ---- values ---- */
+
 struct cm_values cm_pod_values(const Core__Pod *pod, bool cfs_quota, int64_t period_us, int64_t pids_limit)
 {
 	struct cm_values values = { -1, -1, -1, -1, pids_limit > 0 ? pids_limit : -1 };

@@ -33,6 +33,9 @@ struct cm_sums {
 };
 struct cm_sums cm_pod_sums(const Core__Pod *pod);
 
+/* What the pod asks of "hugepages-2Mi" and the like, for pages of that size; 0 is none. Overhead counts. */
+int64_t cm_pod_huge_pages(const Core__Pod *pod, int64_t page_bytes);
+
 /* Values of a cgroup; -1 is "leave it alone". */
 struct cm_values {
 	int64_t shares;

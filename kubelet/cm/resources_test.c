@@ -133,3 +133,40 @@ TEST(units_of_the_kernel)
 		CHECK_INT("quota", cm_quota_us(units[i].milli_cpu, CM_PERIOD_US), ==, units[i].quota_us);
 	}
 }
+
+TEST(huge_pages_of_a_pod)
+{
+	static const struct {
+		const char *rule, *spec;
+		int64_t page_bytes, want;
+	} huge[] = {
+		{ "none", "{'containers':[{'resources':{'requests':{'cpu':'1'}}}]}", 2 << 20, 0 },
+		{ "of that size only",
+		  "{'containers':[{'resources':{'requests':{'hugepages-2Mi':'4Mi','hugepages-1Gi':'1Gi'}}}]}", 2 << 20,
+		  4 << 20 },
+		{ "the same size in other words",
+		  "{'containers':[{'resources':{'requests':{'hugepages-2Mi':'4Mi'}}},"
+		  "{'resources':{'requests':{'hugepages-2048Ki':'2Mi'}}}]}",
+		  2 << 20, 6 << 20 },
+		{ "a larger init container",
+		  "{'initContainers':[{'resources':{'requests':{'hugepages-2Mi':'2Mi'}},'restartPolicy':'Always'},"
+		  "{'resources':{'requests':{'hugepages-2Mi':'8Mi'}}}],"
+		  "'containers':[{'resources':{'requests':{'hugepages-2Mi':'4Mi'}}}]}",
+		  2 << 20, 10 << 20 },
+		{ "the pod's own word",
+		  "{'resources':{'requests':{'hugepages-2Mi':'16Mi'}},"
+		  "'containers':[{'resources':{'requests':{'hugepages-2Mi':'4Mi'}}}]}",
+		  2 << 20, 16 << 20 },
+		{ "with overhead",
+		  "{'overhead':{'hugepages-2Mi':'2Mi'},"
+		  "'containers':[{'resources':{'requests':{'hugepages-2Mi':'4Mi'}}}]}",
+		  2 << 20, 6 << 20 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(huge); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+
+		CHECK_INT(huge[i].rule, cm_pod_huge_pages(pod_of(arena, huge[i].spec), huge[i].page_bytes), ==,
+			  huge[i].want);
+	}
+}
