@@ -14,21 +14,21 @@ kubectl() {
 }
 
 crictl() {
-	command crictl --config "$RIG/conf/crictl.yaml" --timeout 30s "$@"
+	command crictl --config "$RIG/conf/crictl.yaml" --timeout $((30 * E2E_SLOW))s "$@"
 }
 
 # api PATH [CURL-OPTION...]
 api() {
 	local path=$1
 	shift
-	curl -sS --max-time 20 --cacert "$RIG/pki/ca.crt" --cert "$RIG/conf/admin.crt" --key "$RIG/conf/admin.key" "$@" "$API$path"
+	curl -sS --max-time $((20 * E2E_SLOW)) --cacert "$RIG/pki/ca.crt" --cert "$RIG/conf/admin.crt" --key "$RIG/conf/admin.key" "$@" "$API$path"
 }
 
 # node_api PATH [CURL-OPTION...]: the kubelet itself, as the API server's client certificate.
 node_api() {
 	local path=$1
 	shift
-	curl -sSk --max-time 20 --cert "$RIG/pki/apiserver-kubelet-client.crt" --key "$RIG/pki/apiserver-kubelet-client.key" \
+	curl -sSk --max-time $((20 * E2E_SLOW)) --cert "$RIG/pki/apiserver-kubelet-client.crt" --key "$RIG/pki/apiserver-kubelet-client.key" \
 		"$@" "https://$NODE_IP:10250$path"
 }
 
@@ -166,13 +166,35 @@ cgroup_v2() {
 	[ -e /sys/fs/cgroup/cgroup.controllers ]
 }
 
-# cgroup_dir CONTROLLER: the mount where its values are
-cgroup_dir() {
+# cgroup_value GROUP WHAT: a value of a cgroup below the top, on either hierarchy; "max" is none.
+#   shares (of v2: the weight), quota and memory have files on both; any other word is a file of v2 ("memory.high")
+cgroup_value() {
+	local root=/sys/fs/cgroup v2=$2 v1 value
+	case $2 in
+	shares) v1=cpu/$1/cpu.shares v2=cpu.weight ;;
+	quota) v1=cpu/$1/cpu.cfs_quota_us v2=cpu.max ;;
+	memory) v1=memory/$1/memory.limit_in_bytes v2=memory.max ;;
+	pids.max) v1=pids/$1/pids.max ;;
+	*) v1=none ;;
+	esac
 	if cgroup_v2; then
-		echo /sys/fs/cgroup
+		read -r value _ <"$root/$1/$v2"
 	else
-		echo "/sys/fs/cgroup/$1"
+		read -r value <"$root/$v1"
 	fi
+	case $value in -1 | 9223372036854771712) value=max ;; esac
+	echo "$value"
+}
+
+# pod_cgroup POD [CONTAINER]: its cgroup below the top
+pod_cgroup() {
+	local object class id=
+	object=$(get "$1" .)
+	class=$(jq -r '.status.qosClass | ascii_downcase' <<<"$object")
+	[ "$class" != guaranteed ] || class=
+	[ -z "${2:-}" ] || id=$(jq -r --arg name "$2" \
+		'.status.containerStatuses[] | select(.name == $name) | .containerID | sub("^containerd:/"; "")' <<<"$object")
+	echo "$POD_CGROUP/kubepods${class:+/$class}/pod$(jq -r .metadata.uid <<<"$object")$id"
 }
 
 # protocols COMMAND...: runs a function once over WebSockets and once over SPDY; $PROTOCOL says which.

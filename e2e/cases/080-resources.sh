@@ -35,12 +35,9 @@ if cgroup_v2; then
 	# What a runtime makes of shares differs from version to version.
 	read -r -a weights <<<"$(values shares best/c burst/c open/c sure/c)"
 	expect "weights of containers, by size" "$(printf '%s\n' "${weights[@]}" | sort -nu | tr '\n' ' ')" "${weights[*]} "
-	node=$(command kubectl get node "$NODE_NAME" -o 'jsonpath={.status.allocatable.memory}')
-	expect "memory that pods have together" "$(cgroup_value "$POD_CGROUP/kubepods" memory)" "$((${node%Ki} << 10))"
 	for name in best burst open sure best/c burst/c open/c sure/c; do
 		expect "protection of $name" "$(values memory.min $name)$(values memory.low $name)" "0 0 "
-		want=max
-		expect "throttling of $name" "$(values memory.high $name)" "$want "
+		expect "throttling of $name" "$(values memory.high $name)" "max "
 		[[ $name == */c ]] && want=1 || want=0
 		expect "processes of $name die together" "$(values memory.oom.group $name)" "$want "
 	done
@@ -48,6 +45,10 @@ else
 	expect "shares of pods" "$(values shares best burst open sure)" "2 204 409 512 "
 	expect "shares of containers" "$(values shares best/c burst/c open/c sure/c)" "2 102 204 256 "
 fi
+node=$(command kubectl get node "$NODE_NAME" -o 'jsonpath={.status.allocatable.memory}')
+expect "memory that pods have together" "$(cgroup_value "$POD_CGROUP/kubepods" memory)" "$((${node%Ki} << 10))"
+expect "processes that pods have together" "$(cgroup_value "$POD_CGROUP/kubepods" pids.max)" \
+	"$(sort -n /proc/sys/kernel/pid_max /proc/sys/kernel/threads-max | head -n 1)"
 expect "memory of pods" "$(values memory best burst open sure)" "max $((128 << 20)) max $((96 << 20)) "
 expect "memory of containers" "$(values memory best/c burst/c open/c sure/c)" "max $((64 << 20)) max $((48 << 20)) "
 expect "quota of pods" "$(values quota best burst open sure)" "max 100000 max 50000 "

@@ -20,6 +20,10 @@ POD_CGROUP=cubelet-rig-$RIG_ID
 SYSTEM_CGROUP=cubelet-rig-$RIG_ID-system
 CRI_SOCKET=$RIG/containerd/containerd.sock
 BIN=${KUBE_BIN_DIR:-$CUBELET_CACHE/bin}
+# On a machine that is that many times slower everything may take that much longer.
+E2E_SLOW=${E2E_SLOW:-1}
+poll=0.2
+[ "$E2E_SLOW" = 1 ] || poll=1 # each look costs the slow machine much of its time
 export PATH=$BIN:$PATH CUBELET_CACHE
 
 say() {
@@ -33,14 +37,14 @@ die() {
 
 # wait_until SECONDS WHAT COMMAND...: polls; after the time, fails and says what did not happen.
 wait_until() {
-	local deadline=$((SECONDS + $1)) what=$2
+	local deadline=$((SECONDS + $1 * E2E_SLOW)) what=$2
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		if [ $SECONDS -ge $deadline ]; then
 			say "timed out: $what"
 			return 1
 		fi
-		sleep 0.2
+		sleep $poll
 	done
 }
 

@@ -10,6 +10,7 @@
 #   rig.sh pid|start|stop|kill|restart PROGRAM [SIGNAL]
 #
 # KUBELET=ours (default) or stock; RIG_ID, RIG_DIR, CUBELET_CACHE, KUBE_BIN_DIR as in lib.sh and build.sh.
+# RIG_READY=FILE: everything is installed and built already, and FILE is the list that e2e/images/build.sh printed.
 set -euo pipefail
 
 # shellcheck source=e2e/rig/lib.sh
@@ -133,7 +134,7 @@ admin_field() {
 }
 
 apiserver_ready() {
-	[ "$(curl -sS --max-time 2 --cacert "$RIG/pki/ca.crt" "https://$NODE_IP:6443/readyz")" = ok ]
+	[ "$(curl -sS --max-time $((2 * E2E_SLOW)) --cacert "$RIG/pki/ca.crt" "https://$NODE_IP:6443/readyz")" = ok ]
 }
 
 bind_rights() {
@@ -238,9 +239,13 @@ enter_nginx() {
 	exec kubectl exec nginx -- "${words[@]}"
 }
 
-cluster() {
-	claim
-	announce
+# Everything that may have to be installed or built.
+prepare() {
+	if [ -n "${RIG_READY:-}" ]; then
+		cp "$RIG_READY" "$RIG/images"
+		steps=$((steps - 4))
+		return
+	fi
 	begin "Debian packages"
 	"$rig_home/install.sh"
 	if [ "$KUBELET" = ours ]; then
@@ -254,6 +259,12 @@ cluster() {
 	begin "images"
 	"$repo/e2e/images/build.sh" >"$RIG/images.new" 9>&-
 	mv "$RIG/images.new" "$RIG/images"
+}
+
+cluster() {
+	claim
+	announce
+	prepare
 	if rig_supervised kubelet && [ "$(cat "$RIG/kind" 2>/dev/null)" != "$KUBELET" ]; then
 		say "the running node has another kubelet: starting from nothing"
 		cp "$RIG/images" "$RIG/../.images.$RIG_ID"
