@@ -18,7 +18,6 @@
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
-#include "pkg/codec/quantity.h"
 #include "pkg/cri/cri.h"
 #include "pkg/kube/event.h"
 #include "pkg/kube/kube.h"
@@ -62,48 +61,12 @@ struct kubelet {
 
 /* ---- sizes of the node ---- */
 
-#define VALUE_OF(list, n, name)                                                   \
-	({                                                                        \
-		const char *_text = NULL;                                         \
-		for (size_t _i = 0; _i < (n); _i++)                               \
-			if (str_eq((list)[_i]->key, (name)) && (list)[_i]->value) \
-				_text = (list)[_i]->value->string;                \
-		_text;                                                            \
-	})
-
-static const char *capacity(const struct kubelet *kubelet, const char *name)
-{
-	const Core__NodeStatus *status = node_status(kubelet->node);
-
-	return __extension__ VALUE_OF(status->capacity, status->n_capacity, name);
-}
-
-static const char *allocatable(const struct kubelet *kubelet, const char *name)
-{
-	const Core__NodeStatus *status = node_status(kubelet->node);
-
-	return __extension__ VALUE_OF(status->allocatable, status->n_allocatable, name);
-}
-
 static bool enforces_pods(const Config__KubeletConfiguration *config)
 {
 	for (size_t i = 0; i < config->n_enforcenodeallocatable; i++)
 		if (str_eq(config->enforcenodeallocatable[i], "pods"))
 			return true;
 	return false;
-}
-
-static int64_t reserved_of(const Config__KubeletConfiguration *config, const char *name, int64_t (*value)(const char *))
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < config->n_kubereserved; i++)
-		if (str_eq(config->kubereserved[i]->key, name))
-			sum += value(config->kubereserved[i]->value);
-	for (size_t i = 0; i < config->n_systemreserved; i++)
-		if (str_eq(config->systemreserved[i]->key, name))
-			sum += value(config->systemreserved[i]->value);
-	return sum;
 }
 
 /* ---- what managers tell each other ---- */
@@ -314,15 +277,16 @@ static int new_node(struct kubelet *kubelet, struct err *err)
 static int new_cm(struct kubelet *kubelet, struct err *err)
 {
 	const Config__KubeletConfiguration *config = kubelet->config;
+	struct node_amounts node = node_amounts(kubelet->node);
 	struct cm_options options = {
 		.loop = kubelet->options.loop,
 		.cgroup_root = config->cgrouproot,
 		.enforce_pods = enforces_pods(config),
-		.capacity_milli_cpu = quantity_text_milli(capacity(kubelet, "cpu")),
-		.capacity_memory_bytes = quantity_text_value(capacity(kubelet, "memory")),
-		.reserved_milli_cpu = reserved_of(config, "cpu", quantity_text_milli),
-		.reserved_memory_bytes = reserved_of(config, "memory", quantity_text_value),
-		.reserved_pids = reserved_of(config, "pid", quantity_text_value),
+		.capacity_milli_cpu = node.capacity.milli_cpu,
+		.capacity_memory_bytes = node.capacity.memory_bytes,
+		.reserved_milli_cpu = node.reserved.milli_cpu,
+		.reserved_memory_bytes = node.reserved.memory_bytes,
+		.reserved_pids = node.reserved.pids,
 		.pod_pids_limit = config->podpidslimit,
 		.cpu_cfs_quota = config->cpucfsquota,
 		.cpu_cfs_quota_period_us = config_ms(config->cpucfsquotaperiod) * US_PER_MS,
@@ -341,9 +305,7 @@ static void new_volumes(struct kubelet *kubelet)
 		.event_owner = kubelet->world,
 		.root_dir = kubelet->options.config->root_dir,
 		.helper_program = "/proc/self/exe",
-		.allocatable_milli_cpu = quantity_text_milli(allocatable(kubelet, "cpu")),
-		.allocatable_memory_bytes = quantity_text_value(allocatable(kubelet, "memory")),
-		.allocatable_storage_bytes = quantity_text_value(allocatable(kubelet, "ephemeral-storage")),
+		.allocatable = node_amounts(kubelet->node).allocatable,
 	};
 
 	options.objects = kubelet->objects;
@@ -393,10 +355,8 @@ static void new_runtime(struct kubelet *kubelet)
 		.single_process_oom_kill = config->singleprocessoomkill || !cm_is_v2(kubelet->cm),
 		.tiered_memory_reservation = str_eq(config->memoryreservationpolicy, "TieredReservation"),
 		.memory_throttling_factor = config->has_memorythrottlingfactor ? config->memorythrottlingfactor : 0,
-		.memory_capacity_bytes = quantity_text_value(capacity(kubelet, "memory")),
-		.allocatable_milli_cpu = quantity_text_milli(allocatable(kubelet, "cpu")),
-		.allocatable_memory_bytes = quantity_text_value(allocatable(kubelet, "memory")),
-		.allocatable_storage_bytes = quantity_text_value(allocatable(kubelet, "ephemeral-storage")),
+		.memory_capacity_bytes = node_amounts(kubelet->node).capacity.memory_bytes,
+		.allocatable = node_amounts(kubelet->node).allocatable,
 		.serialize_image_pulls = config->serializeimagepulls,
 		.max_parallel_image_pulls = config->maxparallelimagepulls,
 		.registry_pull_qps = config->registrypullqps,

@@ -61,9 +61,9 @@ const Core__Node *node_get(const struct node *node)
 	return node->seen;
 }
 
-const Core__NodeStatus *node_status(const struct node *node)
+struct node_amounts node_amounts(const struct node *node)
 {
-	return node->status;
+	return status_amounts(&node->facts, node->options.config);
 }
 
 /* ---- status ---- */

@@ -12,6 +12,7 @@
 #include "config/kubelet.pb-c.h"
 #include "k8s/core.pb-c.h"
 #include "pkg/base/err.h"
+#include "pkg/codec/amount.h"
 #include "pkg/cri/cri.h"
 #include "pkg/kube/event.h"
 #include "pkg/kube/kube.h"
@@ -46,8 +47,14 @@ void node_free(struct node *node); /* the memory goes when the requests that are
 /* As seen in the API; NULL before. */
 const Core__Node *node_get(const struct node *node);
 
-/* What this machine has and what of it pods may use, known before the API answers. */
-const Core__NodeStatus *node_status(const struct node *node);
+/*
+ * What this machine has, what of it is kept back and what pods may use; known before the API answers. Processes are in
+ * `reserved` only.
+ */
+struct node_amounts {
+	struct amounts capacity, reserved, allocatable;
+};
+struct node_amounts node_amounts(const struct node *node);
 
 /* "~/hostname", lower case, or the override. -EINVAL for an empty one. */
 int node_name(const char *hostname_override, struct arena *arena, const char **ret_name, struct err *err);

@@ -13,7 +13,7 @@
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
 
-enum { IMAGE_NAMES_MAX = 5 };
+enum { IMAGE_NAMES_MAX = 5, MILLI_PER_CPU = 1000 };
 
 /* ---- capacity and allocatable ---- */
 
@@ -49,23 +49,22 @@ static int64_t threshold_of(const Config__KubeletConfiguration *config, const ch
 	return 0;
 }
 
-struct amounts {
-	int64_t milli_cpu, memory, disk;
-};
-
 static struct amounts reserved_of(const Config__KubeletConfiguration *c)
 {
 	/* Both maps have entries of the same shape. */
 	Config__KubeletConfiguration__KubeReservedEntry *const *system = (void *)c->systemreserved;
 	Config__KubeletConfiguration__KubeReservedEntry *const *kube = c->kubereserved;
+	size_t n_kube = c->n_kubereserved, n_system = c->n_systemreserved;
 
 	return (struct amounts){
-		.milli_cpu = quantity_text_milli(text_of_map(kube, c->n_kubereserved, "cpu")) +
-			     quantity_text_milli(text_of_map(system, c->n_systemreserved, "cpu")),
-		.memory = quantity_text_value(text_of_map(kube, c->n_kubereserved, "memory")) +
-			  quantity_text_value(text_of_map(system, c->n_systemreserved, "memory")),
-		.disk = quantity_text_value(text_of_map(kube, c->n_kubereserved, "ephemeral-storage")) +
-			quantity_text_value(text_of_map(system, c->n_systemreserved, "ephemeral-storage")),
+		.milli_cpu = quantity_text_milli(text_of_map(kube, n_kube, "cpu")) +
+			     quantity_text_milli(text_of_map(system, n_system, "cpu")),
+		.memory_bytes = quantity_text_value(text_of_map(kube, n_kube, "memory")) +
+				quantity_text_value(text_of_map(system, n_system, "memory")),
+		.storage_bytes = quantity_text_value(text_of_map(kube, n_kube, "ephemeral-storage")) +
+				 quantity_text_value(text_of_map(system, n_system, "ephemeral-storage")),
+		.pids = quantity_text_value(text_of_map(kube, n_kube, "pid")) +
+			quantity_text_value(text_of_map(system, n_system, "pid")),
 	};
 }
 
@@ -78,21 +77,44 @@ static int64_t hugepage_bytes(const struct node_facts *facts)
 	return sum;
 }
 
+struct node_amounts status_amounts(const struct node_facts *facts, const Config__KubeletConfiguration *config)
+{
+	struct node_amounts amounts = {
+		.capacity = { .milli_cpu = facts->cpus * MILLI_PER_CPU,
+			      .memory_bytes = facts->memory_bytes,
+			      .storage_bytes = facts->disk_bytes },
+		.reserved = reserved_of(config),
+	};
+	const struct amounts *have = &amounts.capacity, *reserved = &amounts.reserved;
+
+	amounts.allocatable = (struct amounts){
+		.milli_cpu = have->milli_cpu - reserved->milli_cpu,
+		.memory_bytes = have->memory_bytes - reserved->memory_bytes - hugepage_bytes(facts) -
+				threshold_of(config, "memory.available", have->memory_bytes),
+		.storage_bytes = have->storage_bytes - reserved->storage_bytes -
+				 threshold_of(config, "nodefs.available", have->storage_bytes),
+	};
+	amounts.allocatable.milli_cpu = MAX(amounts.allocatable.milli_cpu, (int64_t)0);
+	amounts.allocatable.memory_bytes = MAX(amounts.allocatable.memory_bytes, (int64_t)0);
+	amounts.allocatable.storage_bytes = MAX(amounts.allocatable.storage_bytes, (int64_t)0);
+	return amounts;
+}
+
 int status_check_reserved(const struct node_facts *facts, const Config__KubeletConfiguration *config, struct err *err)
 {
 	struct amounts reserved = reserved_of(config);
 
-	if (reserved.milli_cpu > facts->cpus * 1000)
+	if (reserved.milli_cpu > facts->cpus * MILLI_PER_CPU)
 		return err_set(err, -EINVAL,
 			       "invalid Node Allocatable configuration. Resource \"cpu\" has a reservation of %" PRId64
 			       "m but capacity of %" PRId64 ". Expected capacity >= reservation.",
 			       reserved.milli_cpu, facts->cpus);
-	if (reserved.memory > facts->memory_bytes)
+	if (reserved.memory_bytes > facts->memory_bytes)
 		return err_set(
 			err, -EINVAL,
 			"invalid Node Allocatable configuration. Resource \"memory\" has a reservation of %" PRId64
 			" but capacity of %" PRId64 ". Expected capacity >= reservation.",
-			reserved.memory, facts->memory_bytes);
+			reserved.memory_bytes, facts->memory_bytes);
 	return 0;
 }
 
@@ -104,7 +126,7 @@ static Resource__Quantity *as_quantity(struct arena *arena, char *text)
 	return quantity;
 }
 
-/* One row of both lists; what may be used is never below zero. */
+/* One row of both lists. */
 static void add_resource(Core__NodeStatus *status, struct arena *arena, const char *name, char *capacity,
 			 char *allocatable)
 {
@@ -131,18 +153,14 @@ static char *milli_text(struct arena *arena, int64_t milli)
 static void set_resources(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
 	const struct node_facts *facts = in->facts;
-	struct amounts reserved = reserved_of(in->config);
-	int64_t memory = facts->memory_bytes - reserved.memory - hugepage_bytes(facts) -
-			 threshold_of(in->config, "memory.available", facts->memory_bytes);
-	int64_t disk =
-		facts->disk_bytes - reserved.disk - threshold_of(in->config, "nodefs.available", facts->disk_bytes);
+	struct node_amounts amounts = status_amounts(facts, in->config);
+	const struct amounts *have = &amounts.capacity, *may = &amounts.allocatable;
 	char *pods = quantity_text_of(arena, in->config->maxpods, QUANTITY_DECIMAL_SI);
 
-	add_resource(status, arena, "cpu", milli_text(arena, facts->cpus * 1000),
-		     milli_text(arena, MAX(facts->cpus * 1000 - reserved.milli_cpu, (int64_t)0)));
+	add_resource(status, arena, "cpu", milli_text(arena, have->milli_cpu), milli_text(arena, may->milli_cpu));
 	add_resource(status, arena, "ephemeral-storage",
-		     quantity_text_of(arena, facts->disk_bytes, QUANTITY_DECIMAL_SI),
-		     quantity_text_of(arena, MAX(disk, (int64_t)0), QUANTITY_DECIMAL_SI));
+		     quantity_text_of(arena, have->storage_bytes, QUANTITY_DECIMAL_SI),
+		     quantity_text_of(arena, may->storage_bytes, QUANTITY_DECIMAL_SI));
 	for (size_t i = 0; i < facts->n_hugepages; i++) {
 		char *name = arena_printf(arena, "hugepages-%s",
 					  quantity_text_of(arena, facts->hugepages[i].size_bytes, QUANTITY_BINARY_SI));
@@ -150,8 +168,8 @@ static void set_resources(const struct status_input *in, Core__NodeStatus *statu
 
 		add_resource(status, arena, name, total, total);
 	}
-	add_resource(status, arena, "memory", quantity_text_of(arena, facts->memory_bytes, QUANTITY_BINARY_SI),
-		     quantity_text_of(arena, MAX(memory, (int64_t)0), QUANTITY_BINARY_SI));
+	add_resource(status, arena, "memory", quantity_text_of(arena, have->memory_bytes, QUANTITY_BINARY_SI),
+		     quantity_text_of(arena, may->memory_bytes, QUANTITY_BINARY_SI));
 	add_resource(status, arena, "pods", pods, pods);
 }
 

@@ -5,6 +5,7 @@
 #include "cri/cri.pb-c.h"
 #include "k8s/core.pb-c.h"
 #include "kubelet/node/facts.h"
+#include "kubelet/node/node.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
 
@@ -32,6 +33,9 @@ bool status_runtime_is_ready(const Cri__StatusResponse *runtime);
 
 /* Equal but for heartbeats. */
 bool status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b);
+
+/* What pods may use is never below zero. */
+struct node_amounts status_amounts(const struct node_facts *facts, const Config__KubeletConfiguration *config);
 
 /* -EINVAL when what is reserved is more than there is. */
 int status_check_reserved(const struct node_facts *facts, const Config__KubeletConfiguration *config, struct err *err);

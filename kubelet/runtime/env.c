@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "kubelet/object/field.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/map.h"
-#include "pkg/codec/quantity.h"
 
 /* The variables so far: a list for the order, a map for the names. */
 struct builder {
@@ -416,94 +416,26 @@ static size_t sort_pod_ips(const struct env_input *input, const char *ret_ips[2]
 	return n;
 }
 
-/* Go's strconv.Quote, as far as API validation lets labels and annotations go: they are UTF-8, controls are escaped. */
-static void put_quoted(struct buf *into, const char *text)
-{
-	buf_putc(into, '"');
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			buf_printf(into, "\\%c", c);
-		else if (c == '\n' || c == '\t' || c == '\r' || (c >= '\a' && c <= '\f'))
-			buf_printf(into, "\\%c", "abtnvfr"[c - '\a']);
-		else if (c < 0x20 || c == 0x7f)
-			buf_printf(into, "\\x%02x", c);
-		else
-			buf_putc(into, (char)c);
-	}
-	buf_putc(into, '"');
-}
-
-/* Labels and annotations differ in type only: both are {base, key, value}. */
-typedef Meta__ObjectMeta__LabelsEntry entry;
-
-static int by_key(const void *a, const void *b)
-{
-	return strcmp((*(entry *const *)a)->key, (*(entry *const *)b)->key);
-}
-
-static char *format_map(entry *const *entries, size_t n_entries, struct arena *arena)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(ENV_MAX_BYTES);
-	entry **sorted = arena_alloc(arena, (n_entries + 1) * sizeof(entry *));
-
-	for (size_t i = 0; i < n_entries; i++)
-		sorted[i] = entries[i];
-	if (n_entries)
-		qsort(sorted, n_entries, sizeof *sorted, by_key);
-	for (size_t i = 0; i < n_entries; i++) {
-		buf_printf(&text, "%s%s=", i ? "\n" : "", sorted[i]->key);
-		put_quoted(&text, str_or(sorted[i]->value, ""));
-	}
-	return arena_strdup(arena, buf_text(&text));
-}
-
-static const char *find_entry(entry *const *entries, size_t n_entries, const char *key)
-{
-	for (size_t i = 0; i < n_entries; i++)
-		if (str_eq(entries[i]->key, key))
-			return str_or(entries[i]->value, "");
-	return "";
-}
-
-/* "metadata.labels['x']": the text between the quotes; NULL when the path has no subscript. */
-static char *subscript_of(const char *path, const char *base, struct arena *arena)
-{
-	size_t base_size = strlen(base), size = strlen(path);
-
-	if (size < base_size + 4 || strncmp(path, base, base_size) != 0 || strncmp(path + base_size, "['", 2) != 0 ||
-	    !str_has_suffix(path, "']"))
-		return NULL;
-	return arena_strndup(arena, path + base_size + 2, size - base_size - 4);
-}
-
+/* What is more than a volume can show, and the first of two looks at the path, with its own words, as in stock. */
 static int field_value(const struct env_input *input, const Core__ObjectFieldSelector *ref, struct arena *arena,
 		       const char **ret_text, struct err *err)
 {
-	const Meta__ObjectMeta *meta = input->pod->metadata;
+	static const char *const plain[] = {
+		"metadata.name",        "metadata.namespace", "metadata.uid",       "metadata.labels",
+		"metadata.annotations", "spec.restartPolicy", "spec.schedulerName", "status.phase",
+	};
 	const Core__PodSpec *spec = input->pod->spec;
-	entry *const *annotations = (entry *const *)(void *)meta->annotations;
-	const char *path = str_or(ref->fieldpath, ""), *key, *ips[2];
+	const char *path = str_or(ref->fieldpath, ""), *base = field_subscripted(path, arena), *ips[2];
 	size_t n_ips = sort_pod_ips(input, ips);
 
 	if (!str_eq(str_or(ref->apiversion, "v1"), "v1"))
 		return err_set(err, -EINVAL, "unsupported pod version: %s", ref->apiversion);
-	if ((key = subscript_of(path, "metadata.labels", arena)))
-		*ret_text = find_entry(meta->labels, meta->n_labels, key);
-	else if ((key = subscript_of(path, "metadata.annotations", arena)))
-		*ret_text = find_entry(annotations, meta->n_annotations, key);
-	else if (str_eq(path, "metadata.labels"))
-		*ret_text = format_map(meta->labels, meta->n_labels, arena);
-	else if (str_eq(path, "metadata.annotations"))
-		*ret_text = format_map(annotations, meta->n_annotations, arena);
-	else if (str_eq(path, "metadata.name"))
-		*ret_text = str_or(meta->name, "");
-	else if (str_eq(path, "metadata.namespace"))
-		*ret_text = str_or(meta->namespace_, "");
-	else if (str_eq(path, "metadata.uid"))
-		*ret_text = str_or(meta->uid, "");
-	else if (str_eq(path, "spec.nodeName") || str_eq(path, "spec.host"))
+	if (base && !str_eq(base, "metadata.labels") && !str_eq(base, "metadata.annotations"))
+		return err_set(err, -EINVAL, "field label does not support subscript: %s", path);
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+		if (base || str_eq(path, plain[i]))
+			return field_text(input->pod, path, arena, ret_text, err);
+	if (str_eq(path, "spec.nodeName") || str_eq(path, "spec.host"))
 		*ret_text = str_or(spec->nodename, "");
 	else if (str_eq(path, "spec.serviceAccountName"))
 		*ret_text = str_or(spec->serviceaccountname, "");
@@ -515,81 +447,23 @@ static int field_value(const struct env_input *input, const Core__ObjectFieldSel
 		*ret_text = input->n_host_ips ? input->host_ips[0] : "";
 	else if (str_eq(path, "status.hostIPs"))
 		*ret_text = join(input->host_ips, input->n_host_ips, arena);
-	else if (str_has_suffix(path, "']"))
-		return err_set(err, -EINVAL, "field label does not support subscript: %s", path);
-	else if (str_eq(path, "spec.restartPolicy") || str_eq(path, "spec.schedulerName") ||
-		 str_eq(path, "status.phase"))
-		return err_set(err, -EINVAL, "unsupported fieldPath: %s", path);
 	else
 		return err_set(err, -EINVAL, "field label not supported: %s", path);
 	return 0;
 }
 
-/* ---- resources ---- */
-
-static const char *quantity_in(Core__ResourceRequirements__LimitsEntry *const *list, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(list[i]->key, name))
-			return list[i]->value ? list[i]->value->string : NULL;
-	return NULL;
-}
-
-static int64_t divide_up(int64_t value, int64_t divisor)
-{
-	if (divisor <= 0)
-		return value;
-	return value / divisor + (value % divisor > 0);
-}
-
+/* The node stands in for the limits of the variable's own container and of app containers, but not of another init
+ * container: an oddity of stock's. */
 static int resource_value(const struct env_input *input, const Core__ResourceFieldSelector *ref, struct arena *arena,
 			  const char **ret_text, struct err *err)
 {
 	const Core__Container *container = input->container;
-	const char *resource = str_or(ref->resource, ""), *name = strchr(resource, '.');
-	const char *divisor = ref->divisor ? ref->divisor->string : NULL;
-	bool limits = str_has_prefix(resource, "limits.");
-	const Core__ResourceRequirements *has;
-	const char *amount = NULL;
-	int64_t value;
+	bool is_init = false;
 
-	if (!str_empty(ref->containername)) {
-		container = NULL;
-		for (size_t i = 0; i < input->pod->spec->n_containers; i++)
-			if (str_eq(input->pod->spec->containers[i]->name, ref->containername))
-				container = input->pod->spec->containers[i];
-		if (!container)
-			return err_set(err, -ENOENT, "container %s not found", ref->containername);
-	}
-	name = name ? name + 1 : "";
-	if ((!limits && !str_has_prefix(resource, "requests.")) ||
-	    (!str_eq(name, "cpu") && !str_eq(name, "memory") && !str_eq(name, "ephemeral-storage") &&
-	     !str_has_prefix(name, "hugepages-")))
-		return err_set(err, -EINVAL, "unsupported container resource : %s", resource);
-
-	has = container->resources;
-	if (has && limits)
-		amount = quantity_in(has->limits, has->n_limits, name);
-	else if (has)
-		amount = quantity_in((Core__ResourceRequirements__LimitsEntry *const *)(void *)has->requests,
-				     has->n_requests, name);
-	if (quantity_text_milli(divisor) == 0)
-		divisor = "1";
-	if (str_eq(name, "cpu")) {
-		value = quantity_text_milli(amount);
-		if (value == 0 && limits)
-			value = input->allocatable_milli_cpu;
-		value = divide_up(value, quantity_text_milli(divisor));
-	} else {
-		value = quantity_text_value(amount);
-		if (value == 0 && limits && str_eq(name, "memory"))
-			value = input->allocatable_memory_bytes;
-		if (value == 0 && limits && str_eq(name, "ephemeral-storage"))
-			value = input->allocatable_storage_bytes;
-		value = divide_up(value, quantity_text_value(divisor));
-	}
-	*ret_text = arena_printf(arena, "%" PRId64, value);
-	return 0;
+	if (!str_empty(ref->containername) &&
+	    field_container(input->pod, ref->containername, &container, &is_init, err) < 0)
+		return err->code;
+	return field_resource(container, ref, is_init ? NULL : &input->allocatable, arena, ret_text, err);
 }
 
 /* ---- all together ---- */
@@ -621,15 +495,6 @@ static int value_of(const struct env_input *input, const Core__EnvVar *var, cons
 	return code;
 }
 
-static bool is_static(const Core__Pod *pod)
-{
-	const Meta__ObjectMeta *meta = pod->metadata;
-	entry *const *annotations = (entry *const *)(void *)meta->annotations;
-	const char *source = find_entry(annotations, meta->n_annotations, "kubernetes.io/config.source");
-
-	return !str_empty(source) && !str_eq(source, "api");
-}
-
 int env_build(const struct env_input *input, struct arena *arena, struct env *ret_env, struct err *err)
 {
 	_cleanup_(builder_done) struct builder services = { .arena = arena, .names = map_new() };
@@ -638,8 +503,6 @@ int env_build(const struct env_input *input, struct arena *arena, struct env *re
 
 	if (!input->pod->spec->has_enableservicelinks)
 		return err_set(err, -EINVAL, "nil pod.spec.enableServiceLinks encountered, cannot construct envvars");
-	if (!input->services && !is_static(input->pod))
-		return err_set(err, -EAGAIN, "services have not yet been read at least once, cannot construct envvars");
 	if (add_services(&services, input, err) < 0)
 		return err->code;
 	for (size_t i = 0; i < container->n_envfrom; i++)

@@ -16,6 +16,7 @@
 #include "kubelet/object/object.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
+#include "pkg/codec/amount.h"
 
 enum {
 	/* Linux takes 2 MiB of arguments and environment at most. References can double a value in each line, so that a
@@ -36,11 +37,11 @@ struct env_input {
 	const Core__Container *container;
 	const char *const *pod_ips, *const *host_ips; /* the primary first */
 	size_t n_pod_ips, n_host_ips;
-	const Core__Service *const *services; /* NULL: not read yet, which is an error except for a static pod */
+	const Core__Service *const *services; /* those of the pod's namespace and the API server's at least */
 	size_t n_services;
 	const struct env_object *objects;
 	size_t n_objects;
-	int64_t allocatable_milli_cpu, allocatable_memory_bytes, allocatable_storage_bytes;
+	struct amounts allocatable; /* of the node */
 };
 
 struct env_var {

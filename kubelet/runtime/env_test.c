@@ -104,6 +104,25 @@ static const struct row {
 	{ "a field that there is not",
 	  NO_LINKS("\"env\":[{\"name\":\"A\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":\"spec.color\"}}}]"), NULL,
 	  "field label not supported: spec.color" },
+	{ "nor one of the metadata",
+	  NO_LINKS("\"env\":[{\"name\":\"A\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":\"metadata.generateName\"}}}]"),
+	  NULL, "field label not supported: metadata.generateName" },
+	{ "a field that is known and yet not shown",
+	  NO_LINKS("\"env\":[{\"name\":\"A\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":\"status.phase\"}}}]"), NULL,
+	  "unsupported fieldPath: status.phase" },
+	{ "a subscript of what has none",
+	  NO_LINKS("\"env\":[{\"name\":\"A\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":\"spec.nodeName['x']\"}}}]"),
+	  NULL, "field label does not support subscript: spec.nodeName['x']" },
+	{ "the node stands in for another container's limit",
+	  POD("\"enableServiceLinks\":false,\"containers\":[{\"name\":\"c\",\"env\":[{\"name\":\"A\",\"valueFrom\":{"
+	      "\"resourceFieldRef\":{\"containerName\":\"d\",\"resource\":\"limits.memory\"}}}]},{\"name\":\"d\"}],"
+	      "\"initContainers\":[{\"name\":\"i\"}]"),
+	  "A=1000\n", NULL },
+	{ "but not for an init container's",
+	  POD("\"enableServiceLinks\":false,\"containers\":[{\"name\":\"c\",\"env\":[{\"name\":\"A\",\"valueFrom\":{"
+	      "\"resourceFieldRef\":{\"containerName\":\"i\",\"resource\":\"limits.memory\"}}}]},{\"name\":\"d\"}],"
+	      "\"initContainers\":[{\"name\":\"i\"}]"),
+	  "A=0\n", NULL },
 	{ "resources are rounded up, the node stands in for limits",
 	  NO_LINKS("\"resources\":{\"limits\":{\"cpu\":\"1500m\"},\"requests\":{\"memory\":\"65Mi\"}},"
 		   "\"env\":[{\"name\":\"A\",\"valueFrom\":{\"resourceFieldRef\":{\"resource\":\"limits.cpu\"}}},"
@@ -171,8 +190,7 @@ static void run_row(const struct row *row)
 		.n_services = ARRAY_LEN(services),
 		.objects = objects,
 		.n_objects = n_objects,
-		.allocatable_milli_cpu = 4000,
-		.allocatable_memory_bytes = 1000,
+		.allocatable = { .milli_cpu = 4000, .memory_bytes = 1000 },
 	};
 
 	if (!row->want) {
@@ -191,23 +209,6 @@ TEST(variables)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		run_row(&rows[i]);
-}
-
-TEST(services_must_have_been_read_unless_the_pod_is_static)
-{
-	_cleanup_arena_ struct arena *arena = arena_new();
-	const Core__Pod *pod = parse(&core__pod__descriptor, NO_LINKS("\"image\":\"i\""), arena);
-	struct env_input input = { .pod = pod, .container = pod->spec->containers[0] };
-	struct env env = { 0 };
-	struct err err = { 0 };
-
-	CHECK_INT("not read", env_build(&input, arena, &env, &err), ==, -EAGAIN);
-	input.pod = parse(&core__pod__descriptor,
-			  "{\"metadata\":{\"name\":\"s\",\"annotations\":{\"kubernetes.io/config.source\":\"file\"}},"
-			  "\"spec\":{\"enableServiceLinks\":true,\"containers\":[{\"name\":\"c\"}]}}",
-			  arena);
-	CHECK_OK(env_build(&input, arena, &env, &err), &err);
-	CHECK_INT("none", env.n, ==, 0);
 }
 
 TEST(doubling_references_end_in_an_error_not_in_memory)

@@ -32,7 +32,7 @@ static const struct runtime_options options = {
 	.cpu_cfs_quota_period_us = 100000,
 	.single_process_oom_kill = true,
 	.memory_capacity_bytes = 1000,
-	.allocatable_memory_bytes = 100 * 4096,
+	.allocatable.memory_bytes = 100 * 4096,
 };
 
 static int volume_path(void *owner, const Core__Pod *pod, const char *volume, char path[PATH_MAX], struct err *err)

@@ -139,7 +139,7 @@ static void set_memory_qos(const struct runtime_options *options, const Core__Po
 {
 	int64_t request = quantity_text_value(request_of(container, "memory"));
 	int64_t limit = quantity_text_value(limit_of(container, "memory"));
-	double top = (double)(limit ? limit : options->allocatable_memory_bytes), high;
+	double top = (double)(limit ? limit : options->allocatable.memory_bytes), high;
 
 	if (request && options->tiered_memory_reservation) {
 		set_unified(resources, arena, cm_qos_class(pod) == CM_GUARANTEED ? "memory.min" : "memory.low",

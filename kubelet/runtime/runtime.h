@@ -19,6 +19,7 @@
 #include "kubelet/runtime/observed.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
+#include "pkg/codec/amount.h"
 #include "pkg/loop/loop.h"
 
 struct cri;
@@ -60,7 +61,7 @@ struct runtime_options {
 	int64_t memory_capacity_bytes;   /* of the node, for oom_score_adj */
 
 	/* of the node: what resourceFieldRef says for a container without a limit */
-	int64_t allocatable_milli_cpu, allocatable_memory_bytes, allocatable_storage_bytes;
+	struct amounts allocatable; /* what pods may use of the node */
 
 	/* images */
 	bool serialize_image_pulls;
@@ -91,7 +92,7 @@ struct runtime_pod_context {
 	const char *const *host_ips; /* of the node, the primary first */
 	size_t n_host_ips;
 
-	const Core__Service *const *services; /* all that the node knows; choosing is env.c's */
+	const Core__Service *const *services; /* of the pod's namespace, and the API server's; env.c chooses */
 	size_t n_services;
 
 	/* Where a volume of the pod is on the node (kubelet/volume); fails while it is not set up. */

@@ -400,9 +400,7 @@ static void build_env(struct start *start)
 		.n_services = context->n_services,
 		.objects = start->objects,
 		.n_objects = start->n_objects,
-		.allocatable_milli_cpu = options->allocatable_milli_cpu,
-		.allocatable_memory_bytes = options->allocatable_memory_bytes,
-		.allocatable_storage_bytes = options->allocatable_storage_bytes,
+		.allocatable = options->allocatable,
 	};
 	struct err err = { 0 };
 

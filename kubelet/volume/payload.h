@@ -10,6 +10,7 @@
 #include "k8s/core.pb-c.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
+#include "pkg/codec/amount.h"
 
 enum {
 	PAYLOAD_MAX = 64 << 20,     /* bytes of one volume: objects have at most 1 MiB each, sources 1,000s of bytes */
@@ -44,13 +45,9 @@ int payload_add_configmap(struct payload *payload, const Core__ConfigMap *object
 int payload_add_secret(struct payload *payload, const Core__Secret *object, Core__KeyToPath *const *items,
 		       size_t n_items, uint32_t mode, bool optional, struct err *err);
 
-/* Of the node, for resourceFieldRef of a container without a limit. */
-struct payload_allocatable {
-	int64_t milli_cpu, memory_bytes, storage_bytes;
-};
+/* `node` is for resourceFieldRef of a container without a limit: what pods may use of the node. */
 int payload_add_downward(struct payload *payload, Core__DownwardAPIVolumeFile *const *items, size_t n_items,
-			 const Core__Pod *pod, const struct payload_allocatable *allocatable, uint32_t mode,
-			 struct err *err);
+			 const Core__Pod *pod, const struct amounts *node, uint32_t mode, struct err *err);
 
 /* The one user that all containers run as; -1 when there is none. Decides who owns a token. */
 int64_t payload_pod_user(const Core__Pod *pod);

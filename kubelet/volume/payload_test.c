@@ -135,7 +135,7 @@ TEST(downward_files)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
 	char *json = arena_strdup(arena, pod_json);
-	struct payload_allocatable allocatable = { 3000, 1000, 2000 };
+	struct amounts allocatable = { 3000, 1000, 2000, 0 };
 	const Core__Pod *pod = object_of(arena, &core__pod__descriptor, str_or(json, ""));
 
 	for (size_t i = 0; i < ARRAY_LEN(downward); i++) {

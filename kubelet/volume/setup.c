@@ -207,12 +207,6 @@ static int put_token(struct setup *setup, const struct part *part, struct payloa
 
 static int fill_payload(struct setup *setup, struct payload *payload, struct err *err)
 {
-	const struct volumes_options *options = &setup->volumes->options;
-	struct payload_allocatable allocatable = {
-		.milli_cpu = options->allocatable_milli_cpu,
-		.memory_bytes = options->allocatable_memory_bytes,
-		.storage_bytes = options->allocatable_storage_bytes,
-	};
 	int code = 0;
 
 	for (size_t i = 0; i < setup->n_parts && code == 0; i++) {
@@ -228,8 +222,8 @@ static int fill_payload(struct setup *setup, struct payload *payload, struct err
 						  part->n_items, setup->mode, part->optional, err);
 			break;
 		case PART_DOWNWARD:
-			code = payload_add_downward(payload, part->downward, part->n_downward, setup->pod, &allocatable,
-						    setup->mode, err);
+			code = payload_add_downward(payload, part->downward, part->n_downward, setup->pod,
+						    &setup->volumes->options.allocatable, setup->mode, err);
 			break;
 		case PART_TOKEN:
 			code = put_token(setup, part, payload, err);
@@ -244,7 +238,7 @@ static int fill_payload(struct setup *setup, struct payload *payload, struct err
 /* How large a tmpfs may grow: what the pod may have, at most what all pods may. */
 static int64_t memory_size(const struct setup *setup, const Core__Volume *volume)
 {
-	int64_t size = setup->volumes->options.allocatable_memory_bytes;
+	int64_t size = setup->volumes->options.allocatable.memory_bytes;
 	int64_t of_pod = cm_pod_values(setup->pod, false, CM_PERIOD_US, -1).memory_bytes;
 	const Core__EmptyDirVolumeSource *empty = volume->volumesource ? volume->volumesource->emptydir : NULL;
 	int64_t limit = empty && empty->sizelimit ? quantity_text_value(empty->sizelimit->string) : 0;

@@ -18,6 +18,7 @@
 #include "k8s/core.pb-c.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
+#include "pkg/codec/amount.h"
 #include "pkg/loop/loop.h"
 
 struct kube;
@@ -47,7 +48,7 @@ struct volumes_options {
 	const char *helper_program; /* "/proc/self/exe": started with argv[0] MOUNT_HELPER (pkg/sys/mount.h) */
 
 	/* of the node: resourceFieldRef without a limit, and the size of memory volumes */
-	int64_t allocatable_milli_cpu, allocatable_memory_bytes, allocatable_storage_bytes;
+	struct amounts allocatable;
 };
 
 struct volumes *volumes_new(const struct volumes_options *options); /* options and their texts are copied */

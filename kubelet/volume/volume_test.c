@@ -153,7 +153,7 @@ static struct volumes *start(void)
 		.event = event_came,
 		.root_dir = test_folder(),
 		.helper_program = "/proc/self/exe",
-		.allocatable_memory_bytes = 64 << 20,
+		.allocatable.memory_bytes = 64 << 20,
 	};
 
 	if (geteuid() != 0)
