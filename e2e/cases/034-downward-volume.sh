@@ -26,6 +26,8 @@ EOT
 wait_running down
 expect labels "$(in_pod down cat /info/labels)" $'a="1"\nb="2"'
 expect_like annotations "$(in_pod down cat /info/notes)" '(^|[[:space:]])note="say \\"hi\\""'
+expect "annotations of the kubelet's own" "$(in_pod down sed -E 's/=.*T.*Z"/=TIME/' /info/notes | tr '\n' ' ')" \
+	'kubernetes.io/config.seen=TIME kubernetes.io/config.source="api" note="say \"hi\""'
 expect name "$(in_pod down cat /info/deep/name)" down
 expect mode "$(in_pod down stat -L -c %a /info/deep/name)" 400
 expect uid "$(in_pod down cat /info/uid)" "$(get down .metadata.uid)"
@@ -35,4 +37,4 @@ kubectl label pod down c=3 >/dev/null
 followed() {
 	in_pod down grep -qx 'c="3"' /info/labels
 }
-wait_until 150 "the volume follows the labels" followed
+wait_until 45 "the volume follows the labels at once, not at the next look around" followed

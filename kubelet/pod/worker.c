@@ -6,6 +6,8 @@
 #include "pkg/base/base.h"
 #include "pkg/base/log.h"
 #include "pkg/codec/duration.h"
+#include "pkg/codec/pb.h"
+#include "pkg/codec/rfc3339.h"
 
 enum {
 	RETRY_MS = 10000,      /* after a failed step, stock's back-off of a pod's sync */
@@ -115,8 +117,63 @@ static void note_containers(struct worker *worker)
 	}
 }
 
+static void annotate(Core__Pod *pod, const char *key, const char *value, struct arena *arena)
+{
+	Meta__ObjectMeta__AnnotationsEntry *entry = NULL;
+
+	for (size_t i = 0; i < pod->metadata->n_annotations && !entry; i++)
+		if (str_eq(pod->metadata->annotations[i]->key, key))
+			entry = pod->metadata->annotations[i];
+	if (!entry) {
+		entry = PB_NEW(arena, Meta__ObjectMeta__AnnotationsEntry,
+			       meta__object_meta__annotations_entry__descriptor);
+		entry->key = arena_strdup(arena, key);
+		/* An array that was decoded may be full at any length. */
+		pod->metadata->annotations = pb_grow(arena, pod->metadata->annotations, pod->metadata->n_annotations,
+						     sizeof(Meta__ObjectMeta__AnnotationsEntry *));
+		pod->metadata->annotations[pod->metadata->n_annotations++] = entry;
+	}
+	entry->value = arena_strdup(arena, value);
+}
+
+/* What the stock kubelet notes on every pod of its own; runtimes, /pods and the downward API show it. */
+static void note_source(struct worker *worker, Core__Pod *pod, struct arena *arena)
+{
+	char text[RFC3339_MAX];
+
+	if (worker->seen_ms == 0)
+		worker->seen_ms = wall_ms(worker);
+	rfc3339_format(worker->seen_ms / S_PER_MS, (int32_t)(worker->seen_ms % S_PER_MS) * NS_PER_MS, 9, text);
+	annotate(pod, "kubernetes.io/config.seen", text, arena);
+	annotate(pod, "kubernetes.io/config.source", "api", arena);
+}
+
+/* Labels and annotations differ in type only: both are {base, key, value}. */
+typedef Meta__ObjectMeta__LabelsEntry entry;
+
+static bool are_same(entry *const *a, size_t n_a, entry *const *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++)
+		if (!str_eq(a[i]->key, b[i]->key) || !str_eq(str_or(a[i]->value, ""), str_or(b[i]->value, "")))
+			return false;
+	return true;
+}
+
+/* Does a volume show it otherwise now? */
+static bool has_other_notes(const Meta__ObjectMeta *a, const Meta__ObjectMeta *b)
+{
+	return !are_same(a->labels, a->n_labels, b->labels, b->n_labels) ||
+	       !are_same((entry *const *)(void *)a->annotations, a->n_annotations,
+			 (entry *const *)(void *)b->annotations, b->n_annotations);
+}
+
 void worker_set(struct worker *worker, Core__Pod *pod, struct arena *arena)
 {
+	note_source(worker, pod, arena);
+	if (worker->object.pod && has_other_notes(worker->object.pod->metadata, pod->metadata))
+		worker->refresh_at_ms = 0;
 	if (worker->task && !worker->older.pod)
 		worker->older = worker->object;
 	else
@@ -299,7 +356,6 @@ static void step_succeeded(struct worker *worker)
 		break;
 	case PLAN_MOUNT:
 		worker->mounted = true;
-		worker->refresh_at_ms = now_ms(worker) + REFRESH_MS;
 		break;
 	case PLAN_RUN_SANDBOX:
 		worker->said_sandbox_changed = false;
@@ -367,6 +423,8 @@ static void begin(struct worker *worker, const struct plan_input *input, const s
 					     &worker->pods->options.crash_loop, latest->finished_ns / NS_PER_MS,
 					     input->wall_ms);
 	}
+	if (step->kind == PLAN_MOUNT)
+		worker->refresh_at_ms = input->now_ms + REFRESH_MS; /* what changes from here on is looked at again */
 	worker->doing = step->kind;
 	worker->doing_container = step->container;
 	store_task_out(worker->pods);

@@ -32,6 +32,7 @@ struct worker {
 	bool ending, past_deadline, gone;
 	bool prepared, mounted, unmounted, cgroup_destroyed, stale, said_sandbox_changed, released;
 	int64_t refresh_at_ms, not_before_ms;
+	int64_t seen_ms; /* wall clock: when the object came first; 0: not yet */
 
 	struct task *task; /* the step that is being done */
 	enum plan_kind doing;
