@@ -316,6 +316,8 @@ TEST(a_sandbox_in_full)
 	CHECK_INT("group", security->supplemental_groups[0], ==, 5);
 	CHECK_INT("ipc of the node", security->namespace_options->ipc, ==, CRI__NAMESPACE_MODE__NODE);
 	CHECK_INT("processes shared", security->namespace_options->pid, ==, CRI__NAMESPACE_MODE__POD);
+	CHECK_INT("users of the node", security->namespace_options->userns_options->mode, ==,
+		  CRI__NAMESPACE_MODE__NODE);
 	CHECK_INT("own network", security->namespace_options->network, ==, CRI__NAMESPACE_MODE__POD);
 	CHECK_INT("filtered", security->seccomp->profile_type, ==, CRI__SECURITY_PROFILE__PROFILE_TYPE__RuntimeDefault);
 }

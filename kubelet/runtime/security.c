@@ -87,6 +87,8 @@ Cri__NamespaceOption *request_namespaces(const Core__Pod *pod, struct arena *are
 	namespaces->pid = spec->hostpid                 ? CRI__NAMESPACE_MODE__NODE
 			  : spec->shareprocessnamespace ? CRI__NAMESPACE_MODE__POD
 							: CRI__NAMESPACE_MODE__CONTAINER;
+	namespaces->userns_options = PB_NEW(arena, Cri__UserNamespace, cri__user_namespace__descriptor);
+	namespaces->userns_options->mode = CRI__NAMESPACE_MODE__NODE;
 	return namespaces;
 }
 
