@@ -19,7 +19,7 @@ Meta__Time *status_time(struct arena *arena, int64_t seconds)
 {
 	Meta__Time *time = PB_NEW(arena, Meta__Time, meta__time__descriptor);
 
-	time->has_seconds = true;
+	time->has_seconds = time->has_nanos = true; /* as one that was read, so that the two compare equal */
 	time->seconds = seconds;
 	return time;
 }
@@ -34,10 +34,8 @@ static Meta__Time *exit_time(struct arena *arena, int64_t ns)
 {
 	Meta__Time *time = status_time(arena, ns / NS_PER_S);
 
-	if (time->seconds == 0) { /* all zero would be no time */
-		time->has_nanos = true;
-		time->nanos = 1;
-	}
+	if (time->seconds == 0)
+		time->nanos = 1; /* all zero would be no time */
 	return time;
 }
 

@@ -24,3 +24,6 @@ void status_end_readiness(const Core__Pod *pod, Core__PodStatus *status, int64_t
 
 bool status_condition_is_ours(const char *type);
 size_t status_count_ours(const Core__PodStatus *status); /* NULL has none */
+
+/* What the kubelet says of a pod, foreign conditions among it; it points into `status`. An empty text is absent. */
+Core__PodStatus status_owned(const Core__PodStatus *status);

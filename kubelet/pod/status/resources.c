@@ -52,6 +52,13 @@ static int64_t milli_of(entry *const *list, size_t n, const char *name)
 	return found && found->value ? quantity_text_milli(found->value->string) : 0;
 }
 
+/* An array that was copied may be full at any length. */
+#define APPEND(arena, into, field, item)                                                                   \
+	do {                                                                                               \
+		(into)->field = pb_grow((arena), (into)->field, (into)->n_##field, sizeof *(into)->field); \
+		(into)->field[(into)->n_##field++] = (item);                                               \
+	} while (0)
+
 /* ---- of a container ---- */
 
 static struct quantity milli_quantity(int64_t milli)
@@ -69,7 +76,7 @@ static void put_limit(Core__ResourceRequirements *into, const char *name, const 
 
 	if (!found) {
 		found = entry_new(arena, &core__resource_requirements__limits_entry__descriptor, name);
-		PB_APPEND(arena, into, limits, found);
+		APPEND(arena, into, limits, found);
 	}
 	found->value = quantity(arena, value);
 }
@@ -81,7 +88,7 @@ static void put_request(Core__ResourceRequirements *into, const char *name, cons
 
 	if (!found) {
 		found = entry_new(arena, &core__resource_requirements__requests_entry__descriptor, name);
-		PB_APPEND(arena, into, requests, (Core__ResourceRequirements__RequestsEntry *)(void *)found);
+		APPEND(arena, into, requests, (Core__ResourceRequirements__RequestsEntry *)(void *)found);
 	}
 	found->value = quantity(arena, value);
 }

@@ -339,6 +339,8 @@ TEST(running_pod_as_stock)
 	status = status_make(&input, arena);
 	CHECK_STR("golden", json_of(&status->base), golden);
 	CHECK("a second look changes nothing", status_equal(status, status_make(&input, arena)));
+	CHECK("nor does what the API gives back",
+	      status_equal(status, pod_of(arena_printf(arena, "{\"status\":%s}", json_of(&status->base)))->status));
 	container.restart_count = 1;
 	CHECK("a restart does", !status_equal(status, status_make(&input, arena)));
 }
@@ -409,12 +411,12 @@ TEST(patch)
 	struct err err;
 
 	CHECK_OK(status_patch(pod, status, &json, &err), &err);
-	CHECK_STR(
-		"patch", buf_text(&json),
-		"{\"metadata\":{\"uid\":\"u\"},\"status\":{\"containerStatuses\":null,\"hostIP\":null,"
-		"\"hostIPs\":[{\"$patch\":\"replace\"}],\"podIP\":null,\"podIPs\":[{\"$patch\":\"replace\"}],"
-		"\"phase\":\"Failed\",\"reason\":\"OutOfcpu\",\"message\":\"Pod was rejected: Node didn't have enough "
-		"resource\",\"qosClass\":null,\"startTime\":\"2025-11-25T08:40:00Z\",\"observedGeneration\":3}}");
+	CHECK_STR("patch", buf_text(&json),
+		  "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"message\":\"Pod was rejected: "
+		  "Node didn't have enough resource\",\"reason\":\"OutOfcpu\",\"hostIP\":null,\"podIP\":null,"
+		  "\"startTime\":\"2025-11-25T08:40:00Z\",\"containerStatuses\":null,\"qosClass\":null,"
+		  "\"podIPs\":[{\"$patch\":\"replace\"}],\"hostIPs\":[{\"$patch\":\"replace\"}],"
+		  "\"observedGeneration\":3}}");
 	CHECK_INT("limit", status_patch(pod, status, &small, &err), ==, -ENOBUFS);
 }
 
@@ -479,6 +481,10 @@ TEST(resources)
 		  "{\"limits\":{\"cpu\":\"3m\"},\"requests\":{\"cpu\":\"1m\"}}",
 		  { .state = RUNTIME_RUNNING, .cpu_shares = 2, .cpu_quota_us = 1000, .cpu_period_us = 100000 },
 		  "{\"limits\":{\"cpu\":\"3m\"},\"requests\":{\"cpu\":\"1m\"}}" },
+		{ "a limit that came later",
+		  "{\"limits\":{\"a.b/c\":\"1\",\"d.e/f\":\"1\",\"memory\":\"1Mi\"}}",
+		  { .state = RUNTIME_RUNNING, .cpu_quota_us = 50000, .cpu_period_us = 100000 },
+		  "{\"limits\":{\"a.b/c\":\"1\",\"d.e/f\":\"1\",\"memory\":\"1Mi\",\"cpu\":\"500m\"}}" },
 		{ "only what runs is asked",
 		  "{\"limits\":{\"cpu\":\"300m\"}}",
 		  { .state = RUNTIME_EXITED, .cpu_quota_us = 10000, .cpu_period_us = 100000 },
