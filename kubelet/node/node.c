@@ -174,20 +174,10 @@ static void status_sent(void *owner, const void *result, const struct err *err)
 	node->sent_ms = loop_now_ms(node->options.loop);
 }
 
-/*
- * The API merges addresses by their type, so that of two InternalIPs one would be lost: the patch replaces the list, as
- * stock's does. The text that is looked for cannot be inside a string, where its quotes would be escaped.
- */
-static const char *with_replaced_addresses(struct arena *arena, const char *json)
-{
-	static const char begin[] = "\"addresses\":[";
-	const char *at = strstr(json, begin);
-
-	if (!at)
-		return json;
-	at += strlen(begin);
-	return arena_printf(arena, "%.*s{\"$patch\":\"replace\"},%s", (int)(at - json), json, at);
-}
+/* The API merges addresses by their type, so that of two InternalIPs one would be lost. */
+static const struct pbjson_patch_rule status_rules[] = {
+	{ .type = &core__node_status__descriptor, .field = "addresses", .how = PBJSON_PATCH_REPLACE },
+};
 
 static void send_status(struct node *node)
 {
@@ -197,7 +187,7 @@ static void send_status(struct node *node)
 	struct err err;
 
 	patch.status = node->status;
-	if (pbjson_encode(&patch.base, &json, &err) < 0) {
+	if (pbjson_patch(&patch.base, NULL, status_rules, ARRAY_LEN(status_rules), &json, &err) < 0) {
 		log_error(&err, "Failed to encode the node status", NULL);
 		return;
 	}
@@ -206,7 +196,7 @@ static void send_status(struct node *node)
 		.path = node_path(node, arena, "/status"),
 		.query = "timeout=10s",
 		.content_type = KUBE_STRATEGIC_PATCH,
-		.json = with_replaced_addresses(arena, buf_text(&json)),
+		.json = buf_text(&json),
 		.timeout_ms = 10000,
 	};
 	node->status_task = kube_ask(node->options.kube, &ask, status_sent, node);
