@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /pods, /runningpods/ and /configz: what this kubelet was told, what its runtime has, and how it is set. */
-#include <string.h>
-
 #include "kubelet/api/call.h"
 #include "kubelet/api/sink.h"
 #include "pkg/base/base.h"
@@ -18,23 +16,10 @@ static const struct gate_header json_headers[] = { { "Content-Type", "applicatio
 
 static const char list_start[] = "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":";
 
-/* An item of a list does not say its kind. */
 static int append_pod(const Core__Pod *pod, bool first, struct buf *into, struct err *err)
 {
-	static const char kind[] = "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",";
-	_cleanup_buf_ struct buf one = BUF_INIT(SINK_PIECE_MAX - 64);
-	int code = pbjson_encode(&pod->base, &one, err);
-
-	if (code < 0)
-		return code;
 	buf_putc(into, first ? '[' : ',');
-	if (str_has_prefix(buf_text(&one), kind)) {
-		buf_putc(into, '{');
-		buf_puts(into, buf_text(&one) + sizeof kind - 1);
-	} else {
-		buf_append(into, one.bytes, one.size);
-	}
-	return 0;
+	return pbjson_encode_item(&pod->base, into, err);
 }
 
 /* ---- /pods, one pod a turn: the list of a full node is megabytes that need not be in memory at once ---- */
@@ -197,21 +182,13 @@ void configz_serve(struct call *call)
 {
 	static const struct gate_header headers[] = { { "Content-Type", "application/json" },
 						      { "X-Content-Type-Options", "nosniff" } };
-	_cleanup_buf_ struct buf config = BUF_INIT(CONFIG_MAX), body = BUF_INIT(CONFIG_MAX + 1024);
+	_cleanup_buf_ struct buf body = BUF_INIT(CONFIG_MAX);
 	struct err err;
 
-	if (pbjson_encode(&call->api->options.config->base, &config, &err) < 0) {
+	buf_puts(&body, "{\"kubeletconfig\":");
+	if (pbjson_encode(&call->api->options.config->base, &body, &err) < 0) {
 		call_error(call, 500, "%s", err.text);
 		return;
-	}
-	buf_puts(&body, "{\"kubeletconfig\":");
-	if (str_has_prefix(buf_text(&config), "{\"kind\"")) {
-		buf_append(&body, config.bytes, config.size);
-	} else {
-		buf_puts(&body, "{\"kind\":\"KubeletConfiguration\",\"apiVersion\":\"kubelet.config.k8s.io/v1beta1\"");
-		if (config.size > 2)
-			buf_putc(&body, ',');
-		buf_puts(&body, buf_text(&config) + 1);
 	}
 	buf_putc(&body, '}');
 	call_answer(call, 200, headers, ARRAY_LEN(headers), buf_text(&body), body.size);
