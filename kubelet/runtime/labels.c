@@ -6,8 +6,9 @@
 
 #include "kubelet/runtime/runtime.h"
 #include "pkg/base/base.h"
-#include "pkg/codec/json.h"
+#include "pkg/base/log.h"
 #include "pkg/codec/pb.h"
+#include "pkg/codec/pbjson.h"
 
 #define ANNOTATION_HASH "io.kubernetes.container.hash"
 #define ANNOTATION_RESTART_COUNT "io.kubernetes.container.restartCount"
@@ -64,36 +65,25 @@ void labels_set_sandbox(const Core__Pod *pod, Cri__PodSandboxConfig *config, str
 /* As Go's encoding/json writes them: absent and zero fields left out, the container's port always there. */
 static const char *ports_json(const Core__Container *container, struct arena *arena)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(PORTS_MAX_BYTES);
-	struct json_writer json = { .into = &text };
+	_cleanup_buf_ struct buf json = BUF_INIT(PORTS_MAX_BYTES);
+	struct err err;
 
-	json_begin_array(&json);
 	for (size_t i = 0; i < container->n_ports; i++) {
-		const Core__ContainerPort *port = container->ports[i];
+		Core__ContainerPort port = *container->ports[i];
 
-		json_begin_object(&json);
-		if (!str_empty(port->name)) {
-			json_key(&json, "name");
-			json_string(&json, port->name);
+		port.name = str_empty(port.name) ? NULL : port.name;
+		port.has_hostport = port.hostport != 0;
+		port.has_containerport = 1;
+		port.protocol = str_empty(port.protocol) ? NULL : port.protocol;
+		port.hostip = str_empty(port.hostip) ? NULL : port.hostip;
+		buf_putc(&json, i ? ',' : '[');
+		if (pbjson_encode_item(&port.base, &json, &err) < 0) {
+			log_error(&err, "Unable to convert exposed ports to json", "container", container->name, NULL);
+			return NULL;
 		}
-		if (port->hostport) {
-			json_key(&json, "hostPort");
-			json_int(&json, port->hostport);
-		}
-		json_key(&json, "containerPort");
-		json_int(&json, port->containerport);
-		if (!str_empty(port->protocol)) {
-			json_key(&json, "protocol");
-			json_string(&json, port->protocol);
-		}
-		if (!str_empty(port->hostip)) {
-			json_key(&json, "hostIP");
-			json_string(&json, port->hostip);
-		}
-		json_end_object(&json);
 	}
-	json_end_array(&json);
-	return text.overflow ? NULL : arena_strdup(arena, buf_text(&text));
+	buf_putc(&json, ']');
+	return arena_strdup(arena, buf_text(&json));
 }
 
 void labels_set_container(const Core__Pod *pod, const Core__Container *container, int32_t restart_count,
