@@ -397,6 +397,7 @@ bool tracker_needs_status(const struct tracker *tracker)
 
 /* ---- the end that we make ---- */
 
+/* The one Status that is written by hand: a codec of streams knows neither the API's structs nor their walker. */
 static void append_json_text(struct buf *into, const char *text)
 {
 	buf_putc(into, '"');
