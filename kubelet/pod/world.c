@@ -442,15 +442,14 @@ static struct task *remove_object(void *owner, const Core__Pod *pod, task_done_f
 {
 	struct world *world = owner;
 	_cleanup_arena_ struct arena *arena = arena_new();
-	struct kube_ask ask = {
-		.method = "DELETE",
-		.path = pod_path(arena, pod, ""),
-		.json = arena_printf(arena,
-				     "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"gracePeriodSeconds\":0,"
-				     "\"preconditions\":{\"uid\":\"%s\"}}",
-				     pod->metadata->uid),
-	};
+	Meta__DeleteOptions options = META__DELETE_OPTIONS__INIT;
+	Meta__Preconditions preconditions = META__PRECONDITIONS__INIT;
+	struct kube_ask ask = { .method = "DELETE", .path = pod_path(arena, pod, ""), .object = &options.base };
 
+	options.has_graceperiodseconds = 1;
+	options.graceperiodseconds = 0;
+	options.preconditions = &preconditions;
+	preconditions.uid = pod->metadata->uid;
 	return kube_ask(world->options.kube, &ask, done, done_owner);
 }
 
