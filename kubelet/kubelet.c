@@ -36,7 +36,7 @@ struct kubelet {
 	struct kubelet_options options;
 	const Config__KubeletConfiguration *config;
 	struct arena *arena; /* texts that live as long as the process */
-	const char *node_name;
+	const char *node_name, *runtime_name;
 	const char **ips;
 	size_t n_ips;
 
@@ -397,6 +397,7 @@ static void new_pods(struct kubelet *kubelet)
 		.events = kubelet->events,
 		.cm = kubelet->cm,
 		.crash_loop = crash_loop(kubelet->config),
+		.runtime_name = kubelet->runtime_name,
 		.host_ips = kubelet->ips,
 		.n_host_ips = kubelet->n_ips,
 		.node = own_node,
@@ -557,7 +558,12 @@ static void runtime_answered(void *owner, const void *result, const struct err *
 	const Cri__VersionResponse *version = result;
 	struct err why;
 
-	if (check_runtime(kubelet, version, err, &why) < 0 || make_rest(kubelet, &why) < 0) {
+	if (check_runtime(kubelet, version, err, &why) < 0) {
+		kubelet->options.failed(kubelet->options.owner, &why);
+		return;
+	}
+	kubelet->runtime_name = arena_strdup(kubelet->arena, version->runtime_name);
+	if (make_rest(kubelet, &why) < 0) {
 		kubelet->options.failed(kubelet->options.owner, &why);
 		return;
 	}

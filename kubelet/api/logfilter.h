@@ -31,7 +31,7 @@ struct log_options {
 int log_options_parse(const struct query *query, int64_t now_ns, struct log_options *ret_options, struct err *err);
 
 /*
- * Whose log a request means, from the pod's status: *ret_id is the container's id without "containerd://", in the
+ * Whose log a request means, from the pod's status: *ret_id is the container's id without "RUNTIME://", in the
  * status. -EINVAL with stock's sentence when there is nothing to show.
  */
 int log_container_id(const Core__PodStatus *status, const char *pod, const char *container, bool previous,

@@ -71,6 +71,7 @@ struct pods_world {
 struct pods_options {
 	struct pods_world world;
 	struct crash_loop_policy crash_loop;
+	const char *runtime_name;    /* as the runtime calls itself; copied */
 	const char *const *host_ips; /* of the node, the primary first; copied */
 	size_t n_host_ips;
 };

@@ -13,6 +13,7 @@ struct pods *pods_new(const struct pods_options *options)
 		ips[i] = xstrdup(options->host_ips[i]);
 	pods->options = *options;
 	pods->options.host_ips = ips;
+	pods->options.runtime_name = xstrdup(options->runtime_name);
 	pods->workers = map_new();
 	return pods;
 }
@@ -37,6 +38,7 @@ void pods_free(struct pods *pods)
 	for (size_t i = 0; i < pods->options.n_host_ips; i++)
 		free((char *)(uintptr_t)pods->options.host_ips[i]);
 	free((void *)(uintptr_t)pods->options.host_ips);
+	free((char *)(uintptr_t)pods->options.runtime_name);
 	free(pods);
 }
 

@@ -418,6 +418,7 @@ static void start_kubelet(void)
 		.world = { now_ms, wall_ms, wake_in, observed, hash, admit, keep, release, act, patch, remove_object,
 			   event, NULL },
 		.crash_loop = { 10000, 300000 },
+		.runtime_name = "containerd",
 	};
 
 	sim.kubelet = pods_new(&options);

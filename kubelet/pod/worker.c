@@ -254,6 +254,7 @@ static void compute_status(struct worker *worker)
 					 : &none,
 		.observed = observed(worker),
 		.waiting = worker->waiting,
+		.runtime_name = worker->pods->options.runtime_name,
 		.host_ips = worker->pods->options.host_ips,
 		.n_host_ips = worker->pods->options.n_host_ips,
 		.stopped = worker_is_stopped(worker),

@@ -498,6 +498,7 @@ struct world *world_new(const struct world_options *options)
 		.world = { now_ms, wall_ms, wake_in, observed, runtime_container_hash, admit, keep, release, act_on,
 			   patch, remove_object, event, world },
 		.crash_loop = options->crash_loop,
+		.runtime_name = options->runtime_name,
 		.host_ips = options->host_ips,
 		.n_host_ips = options->n_host_ips,
 	};

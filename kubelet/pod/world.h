@@ -27,6 +27,7 @@ struct world_options {
 	struct pleg *pleg;
 
 	struct crash_loop_policy crash_loop;
+	const char *runtime_name;    /* as the runtime calls itself; copied */
 	const char *const *host_ips; /* copied */
 	size_t n_host_ips;
 	char *const *unsafe_sysctls; /* allowedUnsafeSysctls; must outlive it */

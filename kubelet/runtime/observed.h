@@ -16,7 +16,7 @@ struct arena;
 enum runtime_state { RUNTIME_CREATED, RUNTIME_RUNNING, RUNTIME_EXITED, RUNTIME_UNKNOWN };
 
 struct runtime_container {
-	const char *id;   /* bare; the API shows it as containerd://ID */
+	const char *id;   /* bare; the API shows it as RUNTIME://ID */
 	const char *name; /* of the container in the pod's spec */
 	const char *sandbox_id;
 	const char *image;     /* as the runtime names it */

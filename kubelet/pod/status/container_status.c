@@ -76,9 +76,10 @@ static Core__ContainerState *ended(struct arena *arena, Core__ContainerStateTerm
 	return state;
 }
 
-static char *container_id(struct arena *arena, const struct runtime_container *container)
+static char *container_id(const struct status_input *input, const struct runtime_container *container,
+			  struct arena *arena)
 {
-	return arena_printf(arena, "containerd://%s", container->id);
+	return arena_printf(arena, "%s://%s", input->runtime_name, container->id);
 }
 
 /* Cut between characters, or the API server would refuse the text. */
@@ -160,8 +161,8 @@ static const char *told_message(const Core__ContainerStatus *old, const char *id
 	return NULL;
 }
 
-static Core__ContainerState *exit_state(const struct runtime_container *container, const Core__ContainerStatus *old,
-					size_t message_max, struct arena *arena)
+static Core__ContainerState *exit_state(const struct status_input *input, const struct runtime_container *container,
+					const Core__ContainerStatus *old, struct arena *arena)
 {
 	Core__ContainerStateTerminated *exit =
 		PB_NEW(arena, Core__ContainerStateTerminated, core__container_state_terminated__descriptor);
@@ -170,17 +171,17 @@ static Core__ContainerState *exit_state(const struct runtime_container *containe
 	exit->exitcode = container->exit_code;
 	if (!str_empty(container->reason))
 		exit->reason = TEXT(arena, container->reason);
-	exit->containerid = container_id(arena, container);
+	exit->containerid = container_id(input, container, arena);
 	const char *message = str_or(container->message, told_message(old, exit->containerid));
 	if (!str_empty(message))
-		exit->message = bounded(arena, message, message_max);
+		exit->message = bounded(arena, message, MESSAGE_MAX_BYTES / input->pod->spec->n_containers);
 	exit->startedat = exit_time(arena, container->started_ns);
 	exit->finishedat = exit_time(arena, container->finished_ns);
 	return ended(arena, exit);
 }
 
-static void set_state(Core__ContainerStatus *status, const struct runtime_container *container,
-		      const Core__ContainerStatus *old, size_t message_max, struct arena *arena)
+static void set_state(const struct status_input *input, Core__ContainerStatus *status,
+		      const struct runtime_container *container, const Core__ContainerStatus *old, struct arena *arena)
 {
 	switch (container->state) {
 	case RUNTIME_RUNNING:
@@ -193,7 +194,7 @@ static void set_state(Core__ContainerStatus *status, const struct runtime_contai
 			status->restartcount = old->restartcount + 1;
 		return;
 	case RUNTIME_EXITED:
-		status->state = exit_state(container, old, message_max, arena);
+		status->state = exit_state(input, container, old, arena);
 		return;
 	case RUNTIME_UNKNOWN:
 		if (!was_running(old))
@@ -209,15 +210,16 @@ static void set_state(Core__ContainerStatus *status, const struct runtime_contai
 }
 
 /* What the runtime says of one instance, with what only earlier statuses know. */
-static Core__ContainerStatus *convert(const struct runtime_container *container, const Core__Container *spec,
-				      const Core__ContainerStatus *old, size_t message_max, struct arena *arena)
+static Core__ContainerStatus *convert(const struct status_input *input, const struct runtime_container *container,
+				      const Core__Container *spec, const Core__ContainerStatus *old,
+				      struct arena *arena)
 {
 	Core__ContainerStatus *status = PB_NEW(arena, Core__ContainerStatus, core__container_status__descriptor);
 
 	status->name = TEXT(arena, container->name);
 	status->image = TEXT(arena, container->image);
 	status->imageid = TEXT(arena, container->image_id);
-	status->containerid = container_id(arena, container);
+	status->containerid = container_id(input, container, arena);
 	status->has_restartcount = true;
 	status->restartcount = old ? MAX(old->restartcount, container->restart_count) : container->restart_count;
 	status->laststate = state_new(arena);
@@ -233,7 +235,7 @@ static Core__ContainerStatus *convert(const struct runtime_container *container,
 	set_mounts(status, spec, arena);
 	status_set_container_resources(status, spec, container, arena);
 	set_user(status, container, arena);
-	set_state(status, container, old, message_max, arena);
+	set_state(input, status, container, old, arena);
 	return status;
 }
 
@@ -276,7 +278,6 @@ static Core__ContainerStatus *compute(const struct status_input *input, size_t i
 	const Core__Container *spec = pod->spec->containers[index];
 	const Core__ContainerStatus *old = find(input->before, spec->name);
 	const struct status_waiting *why = input->waiting ? &input->waiting[index] : NULL;
-	size_t message_max = MESSAGE_MAX_BYTES / pod->spec->n_containers;
 	Core__ContainerStatus *status = start_from(pod, spec, old, arena);
 	size_t seen = 0;
 
@@ -286,9 +287,9 @@ static Core__ContainerStatus *compute(const struct status_input *input, size_t i
 		if (!str_eq(container->name, spec->name))
 			continue;
 		if (seen++ == 0)
-			status = convert(container, spec, old, message_max, arena);
+			status = convert(input, container, spec, old, arena);
 		else
-			status->laststate = convert(container, spec, old, message_max, arena)->state;
+			status->laststate = convert(input, container, spec, old, arena)->state;
 	}
 	if (seen == 0)
 		note_lost(pod, status, old, arena);

@@ -28,6 +28,7 @@ struct status_input {
 	const Core__PodStatus *before;        /* last computed; the API's own when nothing was computed yet */
 	const struct runtime_pod *observed;   /* NULL: the runtime has nothing */
 	const struct status_waiting *waiting; /* one per container of the spec, NULL for none at all */
+	const char *runtime_name;             /* as the runtime calls itself: an id is shown as NAME://ID */
 	const char *const *host_ips;          /* of the node, the primary first */
 	size_t n_host_ips;
 	bool stopped;            /* the pod is over and nothing of it runs: its phase becomes a final one */

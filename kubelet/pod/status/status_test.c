@@ -258,9 +258,12 @@ TEST(container_states)
 						.containers = containers,
 						.n_containers = rows[i].n_states };
 		struct status_waiting waiting[2] = { { 0 }, rows[i].waiting };
-		struct status_input input = {
-			.pod = pod, .before = pod->status, .observed = &observed, .waiting = waiting, .now_s = NOW_S
-		};
+		struct status_input input = { .runtime_name = "containerd",
+					      .pod = pod,
+					      .before = pod->status,
+					      .observed = &observed,
+					      .waiting = waiting,
+					      .now_s = NOW_S };
 		Core__ContainerStatus *status;
 
 		for (size_t n = 0; n < rows[i].n_states; n++)
@@ -295,7 +298,7 @@ TEST(running_pod_as_stock)
 		"\"containerStatuses\":[{\"name\":\"nginx\",\"state\":{\"running\":{\"startedAt\":\"2025-11-25T08:39:"
 		"40Z\"}},"
 		"\"lastState\":{},\"ready\":true,\"restartCount\":0,\"image\":\"docker.io/library/i:latest\","
-		"\"imageID\":\"sha256:1\",\"containerID\":\"containerd://115c\",\"started\":true,"
+		"\"imageID\":\"sha256:1\",\"containerID\":\"cri-o://115c\",\"started\":true,"
 		"\"resources\":{},"
 		"\"volumeMounts\":[{\"name\":\"kube-api-access-qlrvb\","
 		"\"mountPath\":\"/var/run/secrets/kubernetes.io/serviceaccount\",\"readOnly\":true,"
@@ -325,7 +328,8 @@ TEST(running_pod_as_stock)
 	struct runtime_pod observed = {
 		.sandboxes = &sandbox, .n_sandboxes = 1, .containers = &container, .n_containers = 1
 	};
-	struct status_input input = { .pod = pod,
+	struct status_input input = { .runtime_name = "cri-o",
+				      .pod = pod,
 				      .before = pod->status,
 				      .observed = &observed,
 				      .host_ips = host_ips,
@@ -357,7 +361,7 @@ TEST(conditions_of_a_pod_in_the_making)
 {
 	Core__Pod *pod =
 		plain_pod("Always", "{\"conditions\":[{\"type\":\"mine.example.com/x\",\"status\":\"True\"}]}");
-	struct status_input input = { .pod = pod, .before = pod->status, .now_s = NOW_S };
+	struct status_input input = { .runtime_name = "containerd", .pod = pod, .before = pod->status, .now_s = NOW_S };
 	Core__PodStatus *status = status_make(&input, arena);
 
 	CHECK_STR("foreign first", status->conditions[0]->type, "mine.example.com/x");
@@ -375,7 +379,9 @@ TEST(final_phases)
 	struct runtime_container containers[] = { instance("1", "a", RUNTIME_EXITED, 0),
 						  instance("2", "b", RUNTIME_EXITED, 0) };
 	struct runtime_pod observed = { .containers = containers, .n_containers = 2 };
-	struct status_input input = { .pod = pod, .before = pod->status, .observed = &observed, .now_s = NOW_S };
+	struct status_input input = {
+		.runtime_name = "containerd", .pod = pod, .before = pod->status, .observed = &observed, .now_s = NOW_S
+	};
 	Core__PodStatus *status = status_make(&input, arena);
 
 	CHECK_STR("failed", status->phase, "Failed");
@@ -396,7 +402,9 @@ TEST(final_phases)
 	CHECK_STR("deadline", status->reason, "DeadlineExceeded");
 
 	pod = plain_pod("Always", "{\"phase\":\"Pending\"}");
-	input = (struct status_input){ .pod = pod, .before = pod->status, .stopped = true, .now_s = NOW_S };
+	input = (struct status_input){
+		.runtime_name = "containerd", .pod = pod, .before = pod->status, .stopped = true, .now_s = NOW_S
+	};
 	status = status_make(&input, arena);
 	status_finish(pod, status, NOW_S, arena);
 	CHECK_STR("a pod that never ran failed", status->phase, "Failed");
@@ -446,7 +454,9 @@ static Core__PodStatus *status_with(const char *resources, const struct runtime_
 				    resources));
 	struct runtime_container container = *told;
 	struct runtime_pod observed = { .containers = &container, .n_containers = 1 };
-	struct status_input input = { .pod = pod, .before = pod->status, .observed = &observed, .now_s = NOW_S };
+	struct status_input input = {
+		.runtime_name = "containerd", .pod = pod, .before = pod->status, .observed = &observed, .now_s = NOW_S
+	};
 
 	container.id = "1";
 	container.name = "a";
