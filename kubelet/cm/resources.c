@@ -2,12 +2,8 @@
 #include "kubelet/cm/resources.h"
 
 #include "pkg/base/base.h"
+#include "pkg/codec/amount.h"
 #include "pkg/codec/quantity.h"
-
-/* Amounts of one container or of a sum: thousandths of a cpu, bytes. */
-struct amounts {
-	int64_t milli_cpu, memory;
-};
 
 static int64_t add(int64_t a, int64_t b)
 {
@@ -18,45 +14,26 @@ static int64_t add(int64_t a, int64_t b)
 
 static struct amounts sum_of(struct amounts a, struct amounts b)
 {
-	return (struct amounts){ add(a.milli_cpu, b.milli_cpu), add(a.memory, b.memory) };
+	return (struct amounts){ .milli_cpu = add(a.milli_cpu, b.milli_cpu),
+				 .memory_bytes = add(a.memory_bytes, b.memory_bytes) };
 }
 
 static struct amounts larger_of(struct amounts a, struct amounts b)
 {
-	return (struct amounts){ MAX(a.milli_cpu, b.milli_cpu), MAX(a.memory, b.memory) };
-}
-
-static const char *text_of(const Resource__Quantity *quantity)
-{
-	return quantity ? quantity->string : NULL;
-}
-
-static const char *request_text(const Core__ResourceRequirements *resources, const char *name)
-{
-	for (size_t i = 0; resources && i < resources->n_requests; i++)
-		if (str_eq(resources->requests[i]->key, name))
-			return text_of(resources->requests[i]->value);
-	return NULL;
-}
-
-static const char *limit_text(const Core__ResourceRequirements *resources, const char *name)
-{
-	for (size_t i = 0; resources && i < resources->n_limits; i++)
-		if (str_eq(resources->limits[i]->key, name))
-			return text_of(resources->limits[i]->value);
-	return NULL;
+	return (struct amounts){ .milli_cpu = MAX(a.milli_cpu, b.milli_cpu),
+				 .memory_bytes = MAX(a.memory_bytes, b.memory_bytes) };
 }
 
 static struct amounts requests_of(const Core__ResourceRequirements *resources)
 {
-	return (struct amounts){ quantity_text_milli(request_text(resources, "cpu")),
-				 quantity_text_value(request_text(resources, "memory")) };
+	return (struct amounts){ .milli_cpu = quantity_text_milli(amount_request(resources, "cpu")),
+				 .memory_bytes = quantity_text_value(amount_request(resources, "memory")) };
 }
 
 static struct amounts limits_of(const Core__ResourceRequirements *resources)
 {
-	return (struct amounts){ quantity_text_milli(limit_text(resources, "cpu")),
-				 quantity_text_value(limit_text(resources, "memory")) };
+	return (struct amounts){ .milli_cpu = quantity_text_milli(amount_limit(resources, "cpu")),
+				 .memory_bytes = quantity_text_value(amount_limit(resources, "memory")) };
 }
 
 /* ---- QoS class ---- */
@@ -89,8 +66,8 @@ static enum cm_qos qos_of(const Core__ResourceRequirements *resources)
 		struct quantity request = { 0 }, limit = { 0 };
 		struct err ignored;
 
-		(void)quantity_parse(request_text(resources, names[i]), &request, &ignored);
-		(void)quantity_parse(limit_text(resources, names[i]), &limit, &ignored);
+		(void)quantity_parse(amount_request(resources, names[i]), &request, &ignored);
+		(void)quantity_parse(amount_limit(resources, names[i]), &limit, &ignored);
 		if (request.nano != limit.nano)
 			return CM_BURSTABLE;
 		qos[i] = request.nano == 0 ? CM_BEST_EFFORT : CM_GUARANTEED;
@@ -199,10 +176,10 @@ static struct amounts total_of(const Core__PodSpec *spec,
 static bool every_container_limits(const Core__PodSpec *spec, const char *name)
 {
 	for (size_t i = 0; i < spec->n_initcontainers; i++)
-		if (quantity_text_milli(limit_text(spec->initcontainers[i]->resources, name)) == 0)
+		if (quantity_text_milli(amount_limit(spec->initcontainers[i]->resources, name)) == 0)
 			return false;
 	for (size_t i = 0; i < spec->n_containers; i++)
-		if (quantity_text_milli(limit_text(spec->containers[i]->resources, name)) == 0)
+		if (quantity_text_milli(amount_limit(spec->containers[i]->resources, name)) == 0)
 			return false;
 	return true;
 }
@@ -212,16 +189,16 @@ static void apply_pod_level(const Core__PodSpec *spec, struct cm_sums *sums)
 	const Core__ResourceRequirements *resources = spec->resources;
 	struct amounts requests = requests_of(resources), limits = limits_of(resources);
 
-	if (request_text(resources, "cpu"))
+	if (amount_request(resources, "cpu"))
 		sums->request_milli_cpu = requests.milli_cpu;
-	if (request_text(resources, "memory"))
-		sums->request_memory = requests.memory;
-	if (limit_text(resources, "cpu"))
+	if (amount_request(resources, "memory"))
+		sums->request_memory = requests.memory_bytes;
+	if (amount_limit(resources, "cpu"))
 		sums->limit_milli_cpu = limits.milli_cpu;
-	if (limit_text(resources, "memory"))
-		sums->limit_memory = limits.memory;
+	if (amount_limit(resources, "memory"))
+		sums->limit_memory = limits.memory_bytes;
 	sums->every_cpu_limited |= limits.milli_cpu > 0;
-	sums->every_memory_limited |= limits.memory > 0;
+	sums->every_memory_limited |= limits.memory_bytes > 0;
 }
 
 struct cm_sums cm_pod_sums(const Core__Pod *pod)
@@ -230,33 +207,30 @@ struct cm_sums cm_pod_sums(const Core__Pod *pod)
 	struct amounts requests = total_of(spec, requests_of), limits = total_of(spec, limits_of);
 	struct cm_sums sums = {
 		.request_milli_cpu = requests.milli_cpu,
-		.request_memory = requests.memory,
+		.request_memory = requests.memory_bytes,
 		.limit_milli_cpu = limits.milli_cpu,
-		.limit_memory = limits.memory,
+		.limit_memory = limits.memory_bytes,
 		.every_cpu_limited = every_container_limits(spec, "cpu"),
 		.every_memory_limited = every_container_limits(spec, "memory"),
 	};
 
 	apply_pod_level(spec, &sums);
-	for (size_t i = 0; i < spec->n_overhead; i++) {
-		const char *name = spec->overhead[i]->key, *text = text_of(spec->overhead[i]->value);
+	int64_t milli_cpu = quantity_text_milli(amount_find(spec->overhead, spec->n_overhead, "cpu"));
+	int64_t bytes = quantity_text_value(amount_find(spec->overhead, spec->n_overhead, "memory"));
 
-		if (str_eq(name, "cpu")) {
-			int64_t milli_cpu = quantity_text_milli(text);
-
-			sums.request_milli_cpu = add(sums.request_milli_cpu, milli_cpu);
-			sums.limit_milli_cpu += sums.limit_milli_cpu ? milli_cpu : 0;
-		} else if (str_eq(name, "memory")) {
-			int64_t bytes = quantity_text_value(text);
-
-			sums.request_memory = add(sums.request_memory, bytes);
-			sums.limit_memory = sums.limit_memory ? add(sums.limit_memory, bytes) : 0;
-		}
-	}
+	sums.request_milli_cpu = add(sums.request_milli_cpu, milli_cpu);
+	sums.limit_milli_cpu = sums.limit_milli_cpu ? add(sums.limit_milli_cpu, milli_cpu) : 0;
+	sums.request_memory = add(sums.request_memory, bytes);
+	sums.limit_memory = sums.limit_memory ? add(sums.limit_memory, bytes) : 0;
 	return sums;
 }
 
 /* ---- huge pages ---- */
+
+static const char *text_of(const Resource__Quantity *quantity)
+{
+	return quantity ? quantity->string : NULL;
+}
 
 static bool names_pages_of(const char *name, int64_t page_bytes)
 {

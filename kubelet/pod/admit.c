@@ -7,6 +7,7 @@
 #include "kubelet/cm/resources.h"
 #include "kubelet/pod/sysctl.h"
 #include "pkg/base/base.h"
+#include "pkg/codec/amount.h"
 #include "pkg/codec/quantity.h"
 
 #define OS_LABEL "kubernetes.io/os"
@@ -118,10 +119,7 @@ static bool tolerates_node(const Core__PodSpec *spec, const Core__Node *node)
 
 static const char *allocatable(const Core__Node *node, const char *resource)
 {
-	for (size_t i = 0; node->status && i < node->status->n_allocatable; i++)
-		if (str_eq(node->status->allocatable[i]->key, resource) && node->status->allocatable[i]->value)
-			return node->status->allocatable[i]->value->string;
-	return NULL;
+	return node->status ? amount_find(node->status->allocatable, node->status->n_allocatable, resource) : NULL;
 }
 
 /* Whole units of a resource that the containers ask for together. */
@@ -130,13 +128,10 @@ static int64_t request(const Core__Pod *pod, const char *resource)
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < pod->spec->n_containers; i++) {
-		const Core__ResourceRequirements *resources = pod->spec->containers[i]->resources;
+		const char *amount = amount_request(pod->spec->containers[i]->resources, resource);
 
-		for (size_t n = 0; resources && n < resources->n_requests; n++)
-			if (str_eq(resources->requests[n]->key, resource) && resources->requests[n]->value &&
-			    __builtin_add_overflow(sum, quantity_text_value(resources->requests[n]->value->string),
-						   &sum))
-				sum = INT64_MAX;
+		if (__builtin_add_overflow(sum, quantity_text_value(amount), &sum))
+			sum = INT64_MAX;
 	}
 	return sum;
 }

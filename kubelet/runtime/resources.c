@@ -6,6 +6,7 @@
 #include "kubelet/cm/resources.h"
 #include "kubelet/runtime/request.h"
 #include "pkg/base/base.h"
+#include "pkg/codec/amount.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
 
@@ -17,36 +18,11 @@ enum {
 	PAGE_BYTES = 4096,
 };
 
-/* Requests and limits differ in type only. */
-typedef Core__ResourceRequirements__LimitsEntry entry;
-
-static const char *find(entry *const *list, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(list[i]->key, name))
-			return list[i]->value ? str_or(list[i]->value->string, "0") : "0";
-	return NULL;
-}
-
-static const char *limit_of(const Core__Container *container, const char *name)
-{
-	const Core__ResourceRequirements *has = container->resources;
-
-	return has ? find(has->limits, has->n_limits, name) : NULL;
-}
-
-static const char *request_of(const Core__Container *container, const char *name)
-{
-	const Core__ResourceRequirements *has = container->resources;
-
-	return has ? find((entry *const *)(void *)has->requests, has->n_requests, name) : NULL;
-}
-
 /* ---- who goes first ---- */
 
 int64_t request_oom_score_adj(const Core__Pod *pod, const Core__Container *container, int64_t memory_capacity_bytes)
 {
-	int64_t request = quantity_text_value(request_of(container, "memory")), score;
+	int64_t request = quantity_text_value(amount_request(container->resources, "memory")), score;
 	bool critical = pod->spec->has_priority && pod->spec->priority >= CRITICAL_PRIORITY;
 
 	if (critical && str_eq(pod->spec->priorityclassname, "system-node-critical"))
@@ -137,8 +113,8 @@ static void set_memory_qos(const struct runtime_options *options, const Core__Po
 			   const Core__Container *container, Cri__LinuxContainerResources *resources,
 			   struct arena *arena)
 {
-	int64_t request = quantity_text_value(request_of(container, "memory"));
-	int64_t limit = quantity_text_value(limit_of(container, "memory"));
+	int64_t request = quantity_text_value(amount_request(container->resources, "memory"));
+	int64_t limit = quantity_text_value(amount_limit(container->resources, "memory"));
 	double top = (double)(limit ? limit : options->allocatable.memory_bytes), high;
 
 	if (request && options->tiered_memory_reservation) {
@@ -160,10 +136,11 @@ Cri__LinuxContainerResources *request_resources(const struct runtime_options *op
 						const Core__Pod *pod, const Core__Container *container,
 						struct arena *arena)
 {
-	const char *request = request_of(container, "cpu"), *limit = limit_of(container, "cpu");
+	const char *request = amount_request(container->resources, "cpu"),
+		   *limit = amount_limit(container->resources, "cpu");
 	Cri__LinuxContainerResources *resources =
 		basics(options, quantity_text_milli(request ? request : limit), quantity_text_milli(limit),
-		       quantity_text_value(limit_of(container, "memory")), arena);
+		       quantity_text_value(amount_limit(container->resources, "memory")), arena);
 
 	resources->oom_score_adj = request_oom_score_adj(pod, container, options->memory_capacity_bytes);
 	set_huge_pages(node, container, resources, arena);
@@ -186,10 +163,10 @@ Cri__LinuxContainerResources *request_sandbox_resources(const struct runtime_opt
 	for (size_t i = 0; i < pod->spec->n_containers; i++) {
 		const Core__Container *container = pod->spec->containers[i];
 
-		has_request |= request_of(container, "cpu") != NULL;
-		requests += quantity_text_milli(request_of(container, "cpu"));
-		limits += quantity_text_milli(limit_of(container, "cpu"));
-		memory += quantity_text_value(limit_of(container, "memory"));
+		has_request |= amount_request(container->resources, "cpu") != NULL;
+		requests += quantity_text_milli(amount_request(container->resources, "cpu"));
+		limits += quantity_text_milli(amount_limit(container->resources, "cpu"));
+		memory += quantity_text_value(amount_limit(container->resources, "memory"));
 	}
 	return basics(options, has_request ? requests : limits, limits, memory, arena);
 }
