@@ -351,17 +351,15 @@ int pull_intent_read(const char *json, size_t size, struct arena *arena, const c
 
 int pull_record_write(Config__ImagePulledRecord *record, struct buf *into, struct err *err)
 {
-	Meta__Time none = { .base.descriptor = &meta__time__descriptor };
+	static Meta__Time no_time = { .base.descriptor = &meta__time__descriptor };
 	int r;
 
 	record->kind = (char *)(uintptr_t)RECORD_KIND;
 	record->apiversion = (char *)(uintptr_t)API_VERSION;
 	if (!record->lastupdatedtime)
-		record->lastupdatedtime = &none; /* null, which is not nothing */
+		record->lastupdatedtime = &no_time; /* null, which is not nothing */
 	sort_mapping(record);
 	r = pbjson_encode(&record->base, into, err);
-	if (record->lastupdatedtime == &none)
-		record->lastupdatedtime = NULL;
 	if (r >= 0)
 		buf_putc(into, '\n');
 	return r;
