@@ -27,6 +27,7 @@ void kubelet_start(struct kubelet *kubelet);
 
 /*
  * Ends the gate and its sessions. Containers go on running; everything else may be dropped at any point, as a crash
- * would do it, so the process simply ends after this.
+ * would do it, so the process simply ends after this. Nothing else is taken down here: what a manager has to stop and
+ * free it with is for its tests.
  */
 void kubelet_stop(struct kubelet *kubelet);

@@ -35,12 +35,9 @@ int sink_open(struct sink *sink, struct loop *loop, struct gate *gate, uint64_t 
 
 	if (code < 0)
 		return code;
-	*sink = (struct sink){ .loop = loop,
-			       .fd = fd,
-			       .out = BUF_INIT(SINK_PIECE_MAX),
-			       .drained = drained,
-			       .broken = broken,
-			       .owner = owner };
+	*sink = (struct sink){
+		.fd = fd, .out = BUF_INIT(SINK_PIECE_MAX), .drained = drained, .broken = broken, .owner = owner
+	};
 	sink->watch = loop_fd_watch(loop, fd, LOOP_WRITE, writable, sink);
 	return 0;
 }

@@ -10,7 +10,6 @@
 enum { SINK_PIECE_MAX = 4 << 20 }; /* largest that is put in at once: a pod is at most 1.5 MiB, a log's piece 64 KiB */
 
 struct sink {
-	struct loop *loop;
 	int fd;
 	struct loop_fd *watch;
 	struct buf out;

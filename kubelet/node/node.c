@@ -50,11 +50,9 @@ struct node {
 	struct lease *lease;
 	struct loop_timer register_timer, runtime_timer, status_timer;
 	int64_t register_delay_ms;
-	bool registered, freed, started, was_ready, runtime_was_ready;
-	struct task *register_task, *runtime_task, *status_task;
+	bool registered, started, was_ready, runtime_was_ready;
+	struct task *register_task, *status_task;
 };
-
-static void maybe_free(struct node *node);
 
 const Core__Node *node_get(const struct node *node)
 {
@@ -156,10 +154,6 @@ static void status_sent(void *owner, const void *result, const struct err *err)
 
 	(void)result;
 	node->status_task = NULL;
-	if (node->freed) {
-		maybe_free(node);
-		return;
-	}
 	if (err) {
 		log_error(err, "Error updating node status, will retry", NULL);
 		arena_free(node->sent_arena);
@@ -239,11 +233,6 @@ static void runtime_round(struct node *node);
 
 static void runtime_round_ended(struct node *node)
 {
-	node->runtime_task = NULL;
-	if (node->freed) {
-		maybe_free(node);
-		return;
-	}
 	loop_timer_start(&node->runtime_timer, RUNTIME_CHECK_MS);
 	if (!node->was_ready || !is_true(node->status, "Ready"))
 		loop_timer_start(&node->status_timer, 0);
@@ -265,9 +254,8 @@ static void status_came(void *owner, const void *result, const struct err *err)
 	struct node *node = owner;
 	Cri__ListImagesRequest request = CRI__LIST_IMAGES_REQUEST__INIT;
 
-	if (err || node->freed) {
-		if (err)
-			log_error(err, "Container runtime sanity check failed", NULL);
+	if (err) {
+		log_error(err, "Container runtime sanity check failed", NULL);
 		runtime_round_ended(node);
 		return;
 	}
@@ -280,23 +268,22 @@ static void status_came(void *owner, const void *result, const struct err *err)
 		runtime_round_ended(node);
 		return;
 	}
-	node->runtime_task = cri_call(node->options.cri, CRI_LIST_IMAGES, &request.base, 0, images_came, node);
+	cri_call(node->options.cri, CRI_LIST_IMAGES, &request.base, 0, images_came, node);
 }
 
 static void ask_status(struct node *node)
 {
 	Cri__StatusRequest request = CRI__STATUS_REQUEST__INIT;
 
-	node->runtime_task = cri_call(node->options.cri, CRI_STATUS, &request.base, 0, status_came, node);
+	cri_call(node->options.cri, CRI_STATUS, &request.base, 0, status_came, node);
 }
 
 static void version_came(void *owner, const void *result, const struct err *err)
 {
 	struct node *node = owner;
 
-	if (err || node->freed) {
-		if (err)
-			log_error(err, "Container runtime sanity check failed", NULL);
+	if (err) {
+		log_error(err, "Container runtime sanity check failed", NULL);
 		runtime_round_ended(node);
 		return;
 	}
@@ -312,7 +299,7 @@ static void runtime_round(struct node *node)
 	if (node->version && !runtime_is_down(node))
 		ask_status(node);
 	else
-		node->runtime_task = cri_call(node->options.cri, CRI_VERSION, &request.base, 0, version_came, node);
+		cri_call(node->options.cri, CRI_VERSION, &request.base, 0, version_came, node);
 }
 
 static void runtime_tick(void *owner)
@@ -415,10 +402,6 @@ static void labels_patched(void *owner, const void *result, const struct err *er
 
 	(void)result;
 	node->register_task = NULL;
-	if (node->freed) {
-		maybe_free(node);
-		return;
-	}
 	if (err) {
 		log_error(err, "Unable to reconcile node with API server", "node", node->options.name, NULL);
 		register_later(node);
@@ -457,10 +440,6 @@ static void node_created(void *owner, const void *result, const struct err *err)
 
 	(void)result;
 	node->register_task = NULL;
-	if (node->freed) {
-		maybe_free(node);
-		return;
-	}
 	if (err && err->code == -EEXIST) {
 		reconcile(node);
 	} else if (err) {
@@ -565,34 +544,4 @@ void node_start(struct node *node)
 	loop_timer_start(&node->runtime_timer, 0);
 	loop_timer_start(&node->register_timer, 0);
 	loop_timer_start(&node->status_timer, FAST_STATUS_MS);
-}
-
-static void maybe_free(struct node *node)
-{
-	if (node->register_task || node->runtime_task || node->status_task)
-		return;
-	arena_free(node->status_arena);
-	arena_free(node->sent_arena);
-	arena_free(node->version_arena);
-	arena_free(node->runtime_arena);
-	arena_free(node->images_arena);
-	arena_free(node->seen_arena);
-	arena_free(node->arena);
-	free(node);
-}
-
-void node_free(struct node *node)
-{
-	if (!node)
-		return;
-	node->freed = true;
-	loop_timer_stop(&node->register_timer);
-	loop_timer_stop(&node->runtime_timer);
-	loop_timer_stop(&node->status_timer);
-	kube_listwatch_free(node->watch);
-	lease_free(node->lease);
-	task_cancel(node->register_task);
-	task_cancel(node->runtime_task);
-	task_cancel(node->status_task);
-	maybe_free(node);
 }

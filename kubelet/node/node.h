@@ -42,7 +42,6 @@ struct node_options {
 /* Copies what it needs; `config` and the managers must outlive it. Fails when reservations exceed the machine. */
 int node_new(const struct node_options *options, struct node **ret_node, struct err *err);
 void node_start(struct node *node);
-void node_free(struct node *node); /* the memory goes when the requests that are out have ended */
 
 /* As seen in the API; NULL before. */
 const Core__Node *node_get(const struct node *node);

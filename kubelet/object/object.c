@@ -48,7 +48,6 @@ struct pod {
 
 struct get {
 	struct task task;
-	struct objects *objects;
 	struct watched *watched; /* NULL: not registered, or not any more */
 	struct list link;        /* on watched->gets */
 	struct loop_timer timer;
@@ -107,7 +106,6 @@ struct task *objects_get(struct objects *objects, enum object_kind kind, const c
 	struct get *get = xcalloc(1, sizeof *get);
 
 	get->task.cancel = get_cancel;
-	get->objects = objects;
 	get->watched = map_get(objects->watched, key);
 	get->kind = kind;
 	get->namespace_ = xstrdup(str_or(namespace_, ""));

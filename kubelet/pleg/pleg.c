@@ -276,7 +276,6 @@ static void read_finish(struct read *read)
 			pod->containers[kept++] = pod->containers[i];
 	pod->n_containers = kept;
 	qsort(pod->containers, pod->n_containers, sizeof *pod->containers, newest_container);
-	pod->seen_ms = loop_now_ms(read->entry->pleg->options.loop);
 	read_end(read);
 }
 

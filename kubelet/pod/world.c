@@ -524,16 +524,3 @@ struct pods *world_pods(struct world *world)
 {
 	return world->pods;
 }
-
-void world_free(struct world *world)
-{
-	if (!world)
-		return;
-	loop_timer_stop(&world->wake);
-	loop_timer_stop(&world->housekeeping);
-	pods_free(world->pods);
-	for (size_t i = 0; i < world->options.n_host_ips; i++)
-		free((char *)(uintptr_t)world->host_ips[i]);
-	free(world->host_ips);
-	free(world);
-}

@@ -39,7 +39,6 @@ struct world_options {
 };
 
 struct world *world_new(const struct world_options *options);
-void world_free(struct world *world); /* its pods must have stopped */
 struct pods *world_pods(struct world *world);
 
 /* They report events through the world, so they are made after it; before it is run. */

@@ -211,23 +211,6 @@ static void stop_done(void *owner, const void *result, const struct err *err)
 	action_end(action);
 }
 
-static void stop_begin(struct action *action)
-{
-	struct sandbox *sandbox = container_of(action, struct sandbox, action);
-	Cri__StopPodSandboxRequest request = CRI__STOP_POD_SANDBOX_REQUEST__INIT;
-
-	request.pod_sandbox_id = (char *)(uintptr_t)sandbox->id;
-	action_call(action, CRI_STOP_POD_SANDBOX, &request.base, 0, stop_done);
-}
-
-struct task *runtime_stop_sandbox(struct runtime *runtime, const char *sandbox_id, task_done_fn *done, void *owner)
-{
-	struct sandbox *sandbox = action_new(runtime, sizeof *sandbox, stop_begin, done, owner);
-
-	sandbox->id = arena_strdup(sandbox->action.arena, sandbox_id);
-	return &sandbox->action.task;
-}
-
 static void remove_stopped(void *owner, const void *result, const struct err *err)
 {
 	struct action *action = owner;

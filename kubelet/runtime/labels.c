@@ -160,7 +160,6 @@ void labels_get_container(const Cri__ContainerStatus *status, struct labels_cont
 	if (str_to_i64(str_or(annotation(status, ANNOTATION_RESTART_COUNT), "0"), 0, INT32_MAX, &count) < 0)
 		count = 0;
 	*ret_labels = (struct labels_container){
-		.pod_uid = label(status, LABEL_POD_UID),
 		.pod_name = label(status, LABEL_POD_NAME),
 		.pod_namespace = label(status, LABEL_POD_NAMESPACE),
 		.name = label(status, LABEL_CONTAINER_NAME),

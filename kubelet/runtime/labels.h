@@ -29,7 +29,7 @@ const char *labels_container_pod_uid(Cri__Container__LabelsEntry *const *labels,
 /* What a container's annotations say; a missing or broken one is 0 or NULL, as in a container of a much older kubelet.
  */
 struct labels_container {
-	const char *pod_uid, *pod_name, *pod_namespace, *name;
+	const char *pod_name, *pod_namespace, *name;
 	uint64_t hash;
 	int32_t restart_count;
 	const char *termination_message_path;

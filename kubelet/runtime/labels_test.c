@@ -69,7 +69,6 @@ TEST(a_container_reads_back_as_it_was_written)
 	status->n_annotations = config->n_annotations;
 	status->annotations = (Cri__ContainerStatus__AnnotationsEntry **)config->annotations;
 	labels_get_container(status, &got);
-	CHECK_STR("uid", got.pod_uid, "u-1");
 	CHECK_STR("pod", got.pod_name, "web");
 	CHECK_STR("namespace", got.pod_namespace, "shop");
 	CHECK_STR("name", got.name, "nginx");

@@ -58,5 +58,4 @@ struct runtime_pod {
 	size_t n_sandboxes;
 	struct runtime_container *containers; /* newest first */
 	size_t n_containers;
-	int64_t seen_ms; /* loop clock: when this was read */
 };

@@ -29,10 +29,6 @@ struct request_image {
 	const char *username;
 };
 
-struct request_mount {
-	const char *container_path, *host_path;
-};
-
 struct request_container {
 	const struct runtime_options *options;
 	const struct request_node *node;
@@ -58,7 +54,6 @@ int request_sandbox(const struct runtime_options *options, const struct request_
 /* ---- parts, each a file ---- */
 
 /* security.c */
-Cri__NamespaceOption *request_namespaces(const Core__Pod *pod, struct arena *arena);
 int request_check_non_root(const Core__Pod *pod, const Core__Container *container, const struct request_image *image,
 			   struct err *err);
 int request_security(const struct request_container *input, struct arena *arena,

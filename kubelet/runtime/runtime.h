@@ -146,7 +146,6 @@ struct task *runtime_kill_container(struct runtime *runtime, const Core__Pod *po
 struct task *runtime_kill_pod(struct runtime *runtime, const Core__Pod *pod, const struct runtime_pod *observed,
 			      int64_t grace_s, task_done_fn *done, void *owner);
 
-struct task *runtime_stop_sandbox(struct runtime *runtime, const char *sandbox_id, task_done_fn *done, void *owner);
 struct task *runtime_remove_sandbox(struct runtime *runtime, const char *sandbox_id, task_done_fn *done, void *owner);
 
 /* The container, its log (with rotated ones) and its link. `observed` is copied before return. */

@@ -77,7 +77,7 @@ int request_check_non_root(const Core__Pod *pod, const Core__Container *containe
 	return 0;
 }
 
-Cri__NamespaceOption *request_namespaces(const Core__Pod *pod, struct arena *arena)
+static Cri__NamespaceOption *namespaces_of(const Core__Pod *pod, struct arena *arena)
 {
 	Cri__NamespaceOption *namespaces = PB_NEW(arena, Cri__NamespaceOption, cri__namespace_option__descriptor);
 	const Core__PodSpec *spec = pod->spec;
@@ -268,7 +268,7 @@ int request_security(const struct request_container *input, struct arena *arena,
 	security->readonly_rootfs = own->readonlyrootfilesystem;
 	security->no_new_privs = own->has_allowprivilegeescalation && !own->allowprivilegeescalation;
 	security->selinux_options = selinux(own->selinuxoptions ? own->selinuxoptions : common->selinuxoptions, arena);
-	security->namespace_options = request_namespaces(pod, arena);
+	security->namespace_options = namespaces_of(pod, arena);
 
 	if (!str_eq(own->procmount, "Unmasked")) {
 		for (size_t i = 0; i < input->node->n_masked_paths; i++)
@@ -292,7 +292,7 @@ Cri__LinuxSandboxSecurityContext *request_sandbox_security(const Core__Pod *pod,
 	security->seccomp = profile(arena, RUNTIME_DEFAULT, NULL);
 	/* Upstream leaves these out, namespaces included, for a pod without a security context; the API server always
 	 * makes an empty one. A static pod without one must not lose hostNetwork by it, so they are always sent. */
-	security->namespace_options = request_namespaces(pod, arena);
+	security->namespace_options = namespaces_of(pod, arena);
 	if (!common)
 		return security;
 	if (common->has_runasuser)

@@ -118,24 +118,6 @@ struct source *source_new(const struct source_options *options)
 	return source;
 }
 
-void source_free(struct source *source)
-{
-	size_t at = 0;
-	void *service;
-
-	if (!source)
-		return;
-	if (source->pods)
-		kube_listwatch_free(source->pods);
-	kube_listwatch_free(source->services);
-	while (map_next(source->known, &at, NULL, &service))
-		service_free(service);
-	map_free(source->known);
-	free(source->list);
-	free(source->pods_query);
-	free(source);
-}
-
 const Core__Service *const *source_services(struct source *source, size_t *ret_n)
 {
 	size_t at = 0, n = 0;
@@ -147,9 +129,4 @@ const Core__Service *const *source_services(struct source *source, size_t *ret_n
 		source->list[n++] = ((struct service *)service)->object;
 	*ret_n = n;
 	return source->list;
-}
-
-bool source_has_services(const struct source *source)
-{
-	return kube_listwatch_is_synced(source->services);
 }

@@ -26,8 +26,6 @@ struct source_options {
 };
 
 struct source *source_new(const struct source_options *options); /* begins at once */
-void source_free(struct source *source);                         /* no callback after it */
 
 /* All services of the cluster; valid until control returns to the loop. */
 const Core__Service *const *source_services(struct source *source, size_t *ret_n);
-bool source_has_services(const struct source *source);

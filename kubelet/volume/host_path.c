@@ -54,7 +54,7 @@ static int host_path_is(const char *path, mode_t type, const char *what, struct 
 }
 
 /* The type checks of a hostPath, in stock's words. */
-int host_path_check(const char *type, const char *path, struct err *err)
+static int check(const char *type, const char *path, struct err *err)
 {
 	static const struct {
 		const char *type;
@@ -96,7 +96,7 @@ int volume_helper_main(int argc, char **argv)
 
 	if (argc != 4 || !str_eq(argv[1], HOST_PATH_VERB))
 		return mount_main(argc, argv);
-	if (host_path_check(argv[2], argv[3], &err) == 0)
+	if (check(argv[2], argv[3], &err) == 0)
 		return 0;
 	fprintf(stderr, "%s", err.text);
 	return 1;

@@ -24,9 +24,6 @@ const char *volume_plugin(const Core__Volume *volume);
 
 #define HOST_PATH_VERB "host-path"
 
-/* The type check of a hostPath, which makes what may be made. In stock's words; "" checks nothing. May hang. */
-int host_path_check(const char *type, const char *path, struct err *err);
-
 /* ---- token.c ---- */
 
 /*

@@ -28,8 +28,6 @@ struct volumes;
 enum {
 	VOLUMES_RETRY_FIRST_MS = 500,  /* back-off of one volume that fails, doubled each time */
 	VOLUMES_RETRY_MAX_MS = 122000, /* the stock kubelet's 2 min 2 s */
-	VOLUMES_REFRESH_MS = 60000,    /* call volumes_setup_pod() of a running pod this often (+ up to half), */
-				       /* for tokens and for objects whose watch was cut */
 };
 
 /* `reason` is FailedMount, `type` Warning; the message has the stock kubelet's words. */
@@ -67,7 +65,8 @@ struct volumes_outcome {
 
 /*
  * Makes every volume of the pod what the spec and the objects say now: creates, mounts, fills, updates. Repeat it
- * freely: what is right already is not touched. `pod` is copied. One task per pod at a time. On failure err.text is
+ * freely, and about once a minute for tokens that age and objects whose watch was cut: what is right already is not
+ * touched. `pod` is copied. One task per pod at a time. On failure err.text is
  * what the pod's sync says: `MountVolume.SetUp failed for volume "x" : configmap "y" not found` (the first one; each
  * failed volume has had its event), and the volumes that could be set up are.
  */

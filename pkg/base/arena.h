@@ -19,8 +19,6 @@ char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t size);
 __attribute__((format(printf, 2, 3))) char *arena_printf(struct arena *arena, const char *format, ...);
 
-size_t arena_used(const struct arena *arena); /* bytes handed out, for limits and reports */
-
 static inline void arena_done(struct arena **arena)
 {
 	arena_free(*arena);

@@ -116,11 +116,6 @@ int cri_probe(const char *endpoint, struct err *err)
 	return 0;
 }
 
-const char *cri_method_name(enum cri_method method)
-{
-	return methods[method].name;
-}
-
 /* Milliseconds, 0 for none: the rules of the stock kubelet's CRI client. */
 static int64_t default_timeout(const struct cri *cri, enum cri_method method, const ProtobufCMessage *request)
 {
@@ -147,7 +142,6 @@ struct call {
 	struct task task;
 	struct task *rpc; /* NULL while a failure of our own is on its way */
 	const struct method *method;
-	void (*message)(void *owner, const void *response);
 	task_done_fn *done;
 	void *owner;
 	struct err err;
@@ -163,7 +157,7 @@ static void rpc_done(void *owner, const void *result, const struct err *err)
 	struct call *call = owner;
 	const struct rpc_reply *reply = result;
 
-	if (err || call->message) {
+	if (err) {
 		call->done(call->owner, NULL, err);
 	} else {
 		_cleanup_arena_ struct arena *arena = arena_new_limited(DECODED_MAX);
@@ -181,18 +175,6 @@ static void rpc_done(void *owner, const void *result, const struct err *err)
 		}
 	}
 	free(call);
-}
-
-static void rpc_message(void *owner, const void *bytes, size_t size)
-{
-	struct call *call = owner;
-	_cleanup_arena_ struct arena *arena = arena_new_limited(DECODED_MAX);
-	ProtobufCMessage *response;
-	struct err err;
-
-	/* One broken event is not worth the stream; whoever follows it lists again from time to time. */
-	if (pb_decode(call->method->response, bytes, size, arena, &response, &err) == 0)
-		call->message(call->owner, response);
 }
 
 static void failed_at_start(void *arg)
@@ -233,20 +215,5 @@ struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMe
 	else
 		call->rpc = rpc_call(cri->client, call->method->path, buf_text(&bytes), bytes.size,
 				     timeout_ms ? timeout_ms : default_timeout(cri, method, request), rpc_done, call);
-	return &call->task;
-}
-
-struct task *cri_stream(struct cri *cri, enum cri_method method, const ProtobufCMessage *request,
-			void (*message)(void *owner, const void *response), task_done_fn *done, void *owner)
-{
-	struct call *call = call_new(method, request, done, owner);
-	_cleanup_buf_ struct buf bytes = BUF_INIT(RPC_MESSAGE_MAX);
-
-	call->message = message;
-	if (encode(call, request, &bytes) < 0)
-		loop_post(cri->loop, failed_at_start, call);
-	else
-		call->rpc = rpc_stream(cri->client, call->method->path, buf_text(&bytes), bytes.size, rpc_message,
-				       rpc_done, call);
 	return &call->task;
 }

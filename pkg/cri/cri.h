@@ -77,8 +77,3 @@ int cri_probe(const char *endpoint, struct err *err);
 struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMessage *request, int64_t timeout_ms,
 		      task_done_fn *done, void *owner);
 
-/* For the seven streaming calls: each answer goes to `message`, `done` ends it. */
-struct task *cri_stream(struct cri *cri, enum cri_method method, const ProtobufCMessage *request,
-			void (*message)(void *owner, const void *response), task_done_fn *done, void *owner);
-
-const char *cri_method_name(enum cri_method method);

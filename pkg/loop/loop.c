@@ -239,11 +239,6 @@ int64_t loop_now_ms(const struct loop *loop)
 	return clock_mono_ms();
 }
 
-void *loop_uv(struct loop *loop)
-{
-	return &loop->uv;
-}
-
 /* ---- descriptors ---- */
 
 struct loop_fd {

@@ -22,9 +22,6 @@ void loop_stop(struct loop *loop); /* from the loop thread; the current callback
 
 int64_t loop_now_ms(const struct loop *loop); /* monotonic, milliseconds */
 
-/* The libuv loop, for libwebsockets, which can live on a foreign one (pkg/net/tls_server). */
-void *loop_uv(struct loop *loop);
-
 /*
  * A timer is a plain member of whatever waits; stopping it is immediate and final, there is nothing to close.
  * It fires once; who wants a period starts it again.
