@@ -40,7 +40,7 @@ struct watched {
 	struct list gets;
 };
 
-/* What one pod refers to: keys of objects->watched. */
+/* What one pod refers to: values of objects->watched. */
 struct pod {
 	struct watched **uses;
 	size_t n_uses;

@@ -20,7 +20,7 @@ enum object_kind { OBJECT_CONFIGMAP, OBJECT_SECRET };
 typedef void objects_changed_fn(void *owner, const char *pod_uid);
 
 struct objects *objects_new(struct loop *loop, struct kube *kube);
-void objects_free(struct objects *objects); /* gets end with -ECANCELED before; call from the loop */
+void objects_free(struct objects *objects); /* gets that are out still end, as of what is not registered */
 void objects_on_change(struct objects *objects, objects_changed_fn *changed, void *owner);
 
 /* Opens what the pod refers to; a second call with a new version of the pod replaces the first. */

@@ -220,5 +220,13 @@ TEST(a_get_ends_when_it_is_cancelled_or_its_object_dropped)
 	objects_unregister_pod(bench.objects, "u-1");
 	loop_run(bench.loop);
 	CHECK_INT("dropped", bench.code, ==, -EINVAL);
+	register_pod(&bench, "u-1", USES_CM);
+	bench.code = 0;
+	objects_get(bench.objects, OBJECT_CONFIGMAP, "ns", "cm", on_got, &bench);
+	objects_free(bench.objects);
+	CHECK_INT("not inside the call", bench.code, ==, 0);
+	loop_run(bench.loop);
+	CHECK_INT("freed", bench.code, ==, -EINVAL);
+	bench.objects = NULL;
 	bench_end(&bench);
 }

@@ -19,7 +19,7 @@ struct crash_loop_policy {
 
 struct crash_loop {
 	int64_t delay_ms;     /* 0: never restarted */
-	int64_t restarted_ms; /* the end for which crash_loop_restarted() was last called */
+	int64_t restarted_ms; /* when crash_loop_restarted() was last called */
 };
 
 /* Milliseconds until the instance that ended at finished_ms may be started again; 0 is now. Both on one clock. */

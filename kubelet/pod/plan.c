@@ -129,12 +129,12 @@ static struct plan_step plan_sandbox(const struct plan_input *input)
 	return next;
 }
 
-static struct plan_step kill_container(const struct runtime_container *instance, const char *message)
+static struct plan_step kill_container(const struct runtime_container *instance, enum runtime_kill why)
 {
 	struct plan_step next = step(PLAN_KILL_CONTAINER);
 
 	next.instance = instance;
-	next.message = message;
+	next.why = why;
 	return next;
 }
 
@@ -159,11 +159,10 @@ static struct plan_step plan_containers(const struct plan_input *input)
 		int64_t left;
 
 		if (latest && latest->state == RUNTIME_UNKNOWN)
-			return kill_container(latest,
-					      "Container is in \"unknown\" state, try killing it before restart");
+			return kill_container(latest, RUNTIME_KILL_UNKNOWN);
 		if (latest && latest->state == RUNTIME_RUNNING) {
 			if (latest->spec_hash != input->hash(spec->containers[i]))
-				return kill_container(latest, "Container %s definition changed, will be restarted");
+				return kill_container(latest, RUNTIME_KILL_CHANGED);
 			keep++;
 			continue;
 		}

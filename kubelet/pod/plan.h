@@ -20,10 +20,10 @@ enum plan_kind {
 	PLAN_READ,             /* what the runtime has: what is known is older than the last step */
 	PLAN_PREPARE,          /* cgroup, folders */
 	PLAN_MOUNT,            /* volumes */
-	PLAN_KILL_POD,         /* containers, then sandboxes, with `grace` */
+	PLAN_KILL_POD,         /* containers, then sandboxes */
 	PLAN_RUN_SANDBOX,      /* number `attempt` */
 	PLAN_START_CONTAINER,  /* `container`, as instance `restart_count`, -1: not known */
-	PLAN_KILL_CONTAINER,   /* `instance`, said as `message` */
+	PLAN_KILL_CONTAINER,   /* `instance`, because of `why` */
 	PLAN_REMOVE_CONTAINER, /* `instance`, dead and of no interest any more */
 	PLAN_REMOVE_SANDBOX,   /* `sandbox`, stopped and empty */
 	PLAN_UNMOUNT,          /* volumes and the pod's folder */
@@ -65,7 +65,7 @@ struct plan_step {
 	uint32_t attempt;
 	const struct runtime_container *instance; /* in `observed` */
 	const struct runtime_sandbox *sandbox;    /* in `observed` */
-	const char *message;                      /* static; NULL for the usual one */
+	enum runtime_kill why;                    /* with PLAN_KILL_CONTAINER */
 	bool sandbox_changed;                     /* with PLAN_KILL_POD: a new one follows */
 	int64_t wait_ms;                          /* with PLAN_NOTHING; -1: nothing to wait for */
 };

@@ -51,8 +51,8 @@ static const struct row {
 	{ "all failed under Never: the same", "Never", "S a:1 b:1", "PM", 0, "kill" },
 	{ "a pod in crash loop keeps its sandbox", "Always", "S a:1 b:1", "PM", 9000, "wait 8000" },
 	{ "created only is started anew", "Always", "S a:c b:r", "PM", 0, "start a 1" },
-	{ "unknown is killed first", "Always", "S a:u b:r", "PM", 0, "kill container a" },
-	{ "another spec kills", "Never", "S a:x b:r", "PM", 0, "kill container a" },
+	{ "unknown is killed first", "Always", "S a:u b:r", "PM", 0, "kill unknown container a" },
+	{ "another spec kills", "Never", "S a:x b:r", "PM", 0, "kill changed container a" },
 
 	{ "a dead sandbox: what runs is killed", "Always", "s a:r b:1", "PM", 0, "kill for new" },
 	{ "two ready ones: all go", "Always", "S S a:r", "PM", 0, "kill for new" },
@@ -151,7 +151,11 @@ static void show(const struct plan_step *step, const Core__Pod *pod, char *text,
 		snprintf(text, size, "start %s %d", pod->spec->containers[step->container]->name, step->restart_count);
 		break;
 	case PLAN_KILL_CONTAINER:
-		snprintf(text, size, "kill container %s", step->instance->name);
+		snprintf(text, size, "kill %s container %s",
+			 step->why == RUNTIME_KILL_CHANGED   ? "changed"
+			 : step->why == RUNTIME_KILL_UNKNOWN ? "unknown"
+							     : "any",
+			 step->instance->name);
 		break;
 	case PLAN_REMOVE_CONTAINER:
 		snprintf(text, size, "remove %s", step->instance->name);

@@ -24,7 +24,7 @@
 
 struct pods;
 
-/* One step to do. All of it is valid until the step's `done`, except what `step` points to: until act() returns. */
+/* One step to do. `uid` and `pod` are valid until the step's `done`, `step` and `observed` until act() returns. */
 struct pods_act {
 	const char *uid;
 	const Core__Pod *pod; /* NULL: the object is not known */

@@ -338,16 +338,6 @@ static void begin_with_context(struct action *action, const struct pods_act *act
 			&act->observed->sandboxes[0], step->restart_count, runtime_done, action);
 }
 
-static char *kill_message(struct action *action, const struct plan_step *step)
-{
-	const char *mark = step->message ? strstr(step->message, "%s") : NULL;
-
-	if (!mark)
-		return step->message ? arena_strdup(action->arena, step->message) : NULL;
-	return arena_printf(action->arena, "%.*s%s%s", (int)(mark - step->message), step->message, step->instance->name,
-			    mark + 2);
-}
-
 static void begin(struct action *action, const struct pods_act *act)
 {
 	const struct world *world = action->world;
@@ -376,7 +366,7 @@ static void begin(struct action *action, const struct pods_act *act)
 	case PLAN_KILL_CONTAINER:
 		action->running =
 			runtime_kill_container(world->runtime, act->pod, step->instance->id, step->instance->name,
-					       kill_message(action, step), grace_s, runtime_done, action);
+					       step->why, grace_s, runtime_done, action);
 		return;
 	case PLAN_REMOVE_CONTAINER:
 		action->running = runtime_remove_container(world->runtime, step->instance, act->pod->metadata->name,

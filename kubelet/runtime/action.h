@@ -40,7 +40,10 @@ struct action {
 void *action_new(struct runtime *runtime, size_t size, void (*begin)(struct action *action), task_done_fn *done,
 		 void *owner);
 
-/* First line of every step's done: false when the action was cancelled, and has ended by it. */
+/*
+ * False when the action was cancelled, and has ended by it: the first line of every step's done that goes on to another
+ * step. A last step's done may just end the action: what was done is done, cancelled or not.
+ */
 bool action_goes_on(struct action *action);
 
 void action_end(struct action *action);                                           /* with what outcome and err say */

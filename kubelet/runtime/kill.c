@@ -39,10 +39,23 @@ static const Core__Container *find_container(const Core__Pod *pod, const char *n
 	return NULL;
 }
 
-static void tell_killing(struct action *action, const Core__Pod *pod, const char *name, const char *message)
+static void tell_killing(struct action *action, const Core__Pod *pod, const char *name, enum runtime_kill why)
 {
-	action_event(action, pod, find_container(pod, name), "Normal", "Killing",
-		     message ? "%s" : "Stopping container %s", message ? message : name);
+	const Core__Container *container = find_container(pod, name);
+
+	switch (why) {
+	case RUNTIME_KILL_STOP:
+		action_event(action, pod, container, "Normal", "Killing", "Stopping container %s", name);
+		break;
+	case RUNTIME_KILL_CHANGED:
+		action_event(action, pod, container, "Normal", "Killing",
+			     "Container %s definition changed, will be restarted", name);
+		break;
+	case RUNTIME_KILL_UNKNOWN:
+		action_event(action, pod, container, "Normal", "Killing",
+			     "Container is in \"unknown\" state, try killing it before restart");
+		break;
+	}
 }
 
 /* ---- one container ---- */
@@ -50,7 +63,8 @@ static void tell_killing(struct action *action, const Core__Pod *pod, const char
 struct kill {
 	struct action action;
 	const Core__Pod *pod;
-	const char *id, *name, *message;
+	const char *id, *name;
+	enum runtime_kill why;
 	int64_t grace_s;
 };
 
@@ -68,13 +82,13 @@ static void kill_begin(struct action *action)
 	struct kill *kill = container_of(action, struct kill, action);
 	Cri__StopContainerRequest request;
 
-	tell_killing(action, kill->pod, kill->name, kill->message);
+	tell_killing(action, kill->pod, kill->name, kill->why);
 	request_stop(&request, kill->id, kill->grace_s);
 	action_call(action, CRI_STOP_CONTAINER, &request.base, 0, kill_done);
 }
 
 struct task *runtime_kill_container(struct runtime *runtime, const Core__Pod *pod, const char *container_id,
-				    const char *container_name, const char *message, int64_t grace_s,
+				    const char *container_name, enum runtime_kill why, int64_t grace_s,
 				    task_done_fn *done, void *owner)
 {
 	struct kill *kill = action_new(runtime, sizeof *kill, kill_begin, done, owner);
@@ -83,7 +97,7 @@ struct task *runtime_kill_container(struct runtime *runtime, const Core__Pod *po
 	kill->pod = pod;
 	kill->id = arena_strdup(arena, container_id);
 	kill->name = arena_strdup(arena, container_name);
-	kill->message = message ? arena_strdup(arena, message) : NULL;
+	kill->why = why;
 	kill->grace_s = grace_s;
 	return &kill->action.task;
 }
@@ -157,7 +171,7 @@ static void kill_pod_begin(struct action *action)
 	for (size_t i = 0; i < kill->n_ids; i++) {
 		Cri__StopContainerRequest request;
 
-		tell_killing(action, kill->pod, kill->names[i], NULL);
+		tell_killing(action, kill->pod, kill->names[i], RUNTIME_KILL_STOP);
 		request_stop(&request, kill->ids[i], kill->grace_s);
 		kill->kills[i].pod = kill;
 		kill->kills[i].task = cri_call(action->runtime->options.cri, CRI_STOP_CONTAINER, &request.base, 0,

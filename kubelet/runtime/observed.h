@@ -51,6 +51,9 @@ struct runtime_sandbox {
 	size_t n_ips;
 };
 
+/* Why one container is stopped. */
+enum runtime_kill { RUNTIME_KILL_STOP, RUNTIME_KILL_CHANGED, RUNTIME_KILL_UNKNOWN };
+
 struct runtime_pod {
 	struct arena *arena; /* owns all of it, this struct included */
 	const char *uid, *name, *namespace_;

@@ -132,11 +132,11 @@ struct task *runtime_start_container(struct runtime *runtime, const struct runti
 				     int32_t restart_count, task_done_fn *done, void *owner);
 
 /*
- * StopContainer with what is left of the grace period, at least 2 s (the runtime needs some for itself). `message` is
- * for the event Killing, NULL for "Stopping container NAME". Already stopped or gone is a success.
+ * StopContainer with `grace_s`, at least 2 s (the runtime needs some for itself). `why` is for the event Killing.
+ * Already stopped or gone is a success.
  */
 struct task *runtime_kill_container(struct runtime *runtime, const Core__Pod *pod, const char *container_id,
-				    const char *container_name, const char *message, int64_t grace_s,
+				    const char *container_name, enum runtime_kill why, int64_t grace_s,
 				    task_done_fn *done, void *owner);
 
 /*

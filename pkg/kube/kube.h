@@ -3,7 +3,7 @@
 /*
  * The API server, as a node sees it: objects in and out as the structs of proto/k8s, JSON on the wire.
  *
- * Every request is a task. Requests that the server asks to repeat later (429, or 503 with Retry-After) are repeated,
+ * Every request is a task. Requests that the server asks to repeat later (429, or 5xx with Retry-After) are repeated,
  * at most KUBE_RETRIES times. See listwatch.h for keeping a set of objects, event.h for telling users.
  */
 #include <stdarg.h>
