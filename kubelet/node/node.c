@@ -71,17 +71,9 @@ static bool runtime_is_down(const struct node *node)
 	return loop_now_ms(node->options.loop) - node->runtime_good_ms > RUNTIME_DOWN_MS;
 }
 
-static const Core__NodeCondition *condition_of(const Core__NodeStatus *status, const char *type)
-{
-	for (size_t i = 0; status && i < status->n_conditions; i++)
-		if (str_eq(status->conditions[i]->type, type))
-			return status->conditions[i];
-	return NULL;
-}
-
 static bool is_true(const Core__NodeStatus *status, const char *type)
 {
-	const Core__NodeCondition *condition = condition_of(status, type);
+	const Core__NodeCondition *condition = status_condition(status, type);
 
 	return condition && str_eq(condition->status, "True");
 }

@@ -292,7 +292,7 @@ static void set_handlers(const struct status_input *in, Core__NodeStatus *status
 
 /* ---- conditions ---- */
 
-static const Core__NodeCondition *find_condition(const Core__NodeStatus *status, const char *type)
+const Core__NodeCondition *status_condition(const Core__NodeStatus *status, const char *type)
 {
 	for (size_t i = 0; status && i < status->n_conditions; i++)
 		if (str_eq(status->conditions[i]->type, type))
@@ -312,7 +312,7 @@ static Meta__Time *time_of(struct arena *arena, int64_t seconds)
 static void add_condition(const struct status_input *in, Core__NodeStatus *status, struct arena *arena,
 			  const char *type, bool value, const char *reason, const char *message)
 {
-	const Core__NodeCondition *before = find_condition(in->before, type);
+	const Core__NodeCondition *before = status_condition(in->before, type);
 	Core__NodeCondition *condition = PB_NEW(arena, Core__NodeCondition, core__node_condition__descriptor);
 	bool same = before && str_eq(before->status, value ? "True" : "False") && before->lasttransitiontime;
 

@@ -31,6 +31,9 @@ Core__NodeStatus *status_compute(const struct status_input *input, struct arena 
 /* Whether the runtime says that it is, whatever its network. */
 bool status_runtime_is_ready(const Cri__StatusResponse *runtime);
 
+/* NULL when there is none; `status` may be NULL. */
+const Core__NodeCondition *status_condition(const Core__NodeStatus *status, const char *type);
+
 /* Equal but for heartbeats. */
 bool status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b);
 

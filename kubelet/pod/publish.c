@@ -54,10 +54,9 @@ static bool needs_write(const struct worker *worker, const Core__PodStatus *stat
 
 static bool is_ready(const Core__PodStatus *status)
 {
-	for (size_t i = 0; status && i < status->n_conditions; i++)
-		if (str_eq(status->conditions[i]->type, "Ready"))
-			return str_eq(status->conditions[i]->status, "True");
-	return false;
+	const Core__PodCondition *condition = status ? status_find_condition(status, "Ready") : NULL;
+
+	return condition && str_eq(condition->status, "True");
 }
 
 static bool is_failing(const Core__PodStatus *status)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kubelet/object/field.h"
+#include "kubelet/runtime/observed.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/map.h"
@@ -396,26 +397,6 @@ static char *join(const char *const *texts, size_t n_texts, struct arena *arena)
 	return joined;
 }
 
-static bool is_v6(const char *ip)
-{
-	return strchr(ip, ':') != NULL;
-}
-
-/* One of each family, the family of the node's primary address first. */
-static size_t sort_pod_ips(const struct env_input *input, const char *ret_ips[2])
-{
-	bool v6_first = input->n_host_ips && is_v6(input->host_ips[0]);
-	size_t n = 0;
-
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < input->n_pod_ips; i++)
-			if (is_v6(input->pod_ips[i]) == (pass == 0 ? v6_first : !v6_first)) {
-				ret_ips[n++] = input->pod_ips[i];
-				break;
-			}
-	return n;
-}
-
 /* What is more than a volume can show, and the first of two looks at the path, with its own words, as in stock. */
 static int field_value(const struct env_input *input, const Core__ObjectFieldSelector *ref, struct arena *arena,
 		       const char **ret_text, struct err *err)
@@ -426,7 +407,8 @@ static int field_value(const struct env_input *input, const Core__ObjectFieldSel
 	};
 	const Core__PodSpec *spec = input->pod->spec;
 	const char *path = str_or(ref->fieldpath, ""), *base = field_subscripted(path, arena), *ips[2];
-	size_t n_ips = sort_pod_ips(input, ips);
+	size_t n_ips =
+		runtime_pick_ips(input->pod_ips, input->n_pod_ips, input->n_host_ips ? input->host_ips[0] : NULL, ips);
 
 	if (!str_eq(str_or(ref->apiversion, "v1"), "v1"))
 		return err_set(err, -EINVAL, "unsupported pod version: %s", ref->apiversion);

@@ -62,3 +62,11 @@ struct runtime_pod {
 	struct runtime_container *containers; /* newest first */
 	size_t n_containers;
 };
+
+bool runtime_ip_is_v6(const char *ip);
+
+/*
+ * What is told of a pod's addresses: one a family, the family of the node's first address first (`first_host_ip` NULL:
+ * IPv4). Answers how many; they are the given ones.
+ */
+size_t runtime_pick_ips(const char *const *ips, size_t n_ips, const char *first_host_ip, const char *ret_ips[2]);

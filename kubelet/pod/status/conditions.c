@@ -36,20 +36,12 @@ struct verdict {
 	const char *reason, *message; /* NULL for none */
 };
 
-static Core__PodCondition *find(Core__PodCondition *const *conditions, size_t n, const char *type)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(conditions[i]->type, type))
-			return conditions[i];
-	return NULL;
-}
-
 /* The time of a condition moves only with its status. */
 static void add(const struct status_input *input, Core__PodStatus *status, const char *type,
 		const struct verdict *verdict, struct arena *arena)
 {
 	Core__PodCondition *condition = PB_NEW(arena, Core__PodCondition, core__pod_condition__descriptor);
-	const Core__PodCondition *old = find(input->before->conditions, input->before->n_conditions, type);
+	const Core__PodCondition *old = status_find_condition(input->before, type);
 
 	condition->type = arena_strdup(arena, type);
 	condition->status = arena_strdup(arena, verdict->is_true ? "True" : "False");
@@ -72,11 +64,8 @@ static char *names(const Core__Pod *pod, const Core__PodStatus *status, bool unk
 
 	for (size_t i = 0; i < pod->spec->n_containers; i++) {
 		const char *name = pod->spec->containers[i]->name;
-		const Core__ContainerStatus *found = NULL;
+		const Core__ContainerStatus *found = status_find_container(status, name);
 
-		for (size_t n = 0; n < status->n_containerstatuses && !found; n++)
-			if (str_eq(status->containerstatuses[n]->name, name))
-				found = status->containerstatuses[n];
 		if (unknown ? !found : found && !found->ready)
 			buf_printf(&text, "%s%s", text.size ? " " : "", name);
 	}
@@ -114,7 +103,7 @@ static struct verdict ready(const Core__Pod *pod, const Core__PodStatus *status,
 		return verdict;
 	for (size_t i = 0; i < pod->spec->n_readinessgates; i++) {
 		const char *type = pod->spec->readinessgates[i]->conditiontype;
-		const Core__PodCondition *gate = find(status->conditions, status->n_conditions, type);
+		const Core__PodCondition *gate = status_find_condition(status, type);
 		char *line;
 
 		if (gate && str_eq(gate->status, "True"))
@@ -157,7 +146,7 @@ void status_end_readiness(const Core__Pod *pod, Core__PodStatus *status, int64_t
 	bool failed = str_eq(status->phase, "Failed");
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		Core__PodCondition *condition = find(status->conditions, status->n_conditions, types[i]);
+		Core__PodCondition *condition = status_find_condition(status, types[i]);
 
 		if (!condition || !str_eq(condition->status, "True"))
 			continue;

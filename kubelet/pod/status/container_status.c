@@ -95,14 +95,6 @@ static char *bounded(struct arena *arena, const char *message, size_t limit)
 	return arena_strndup(arena, message, size);
 }
 
-static const Core__ContainerStatus *find(const Core__PodStatus *status, const char *name)
-{
-	for (size_t i = 0; i < status->n_containerstatuses; i++)
-		if (str_eq(status->containerstatuses[i]->name, name))
-			return status->containerstatuses[i];
-	return NULL;
-}
-
 static const Core__ContainerStateTerminated *terminated_of(const Core__ContainerState *state)
 {
 	return state ? state->terminated : NULL;
@@ -276,7 +268,7 @@ static Core__ContainerStatus *compute(const struct status_input *input, size_t i
 {
 	const Core__Pod *pod = input->pod;
 	const Core__Container *spec = pod->spec->containers[index];
-	const Core__ContainerStatus *old = find(input->before, spec->name);
+	const Core__ContainerStatus *old = status_find_container(input->before, spec->name);
 	const struct status_waiting *why = input->waiting ? &input->waiting[index] : NULL;
 	Core__ContainerStatus *status = start_from(pod, spec, old, arena);
 	size_t seen = 0;

@@ -1,6 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubelet/pod/status/status.h"
+#include "kubelet/pod/status/internal.h"
 #include "pkg/base/base.h"
+
+bool status_may_restart(const char *policy, int32_t exit_code)
+{
+	return !str_eq(policy, "Never") && (!str_eq(policy, "OnFailure") || exit_code != 0);
+}
+
+const Core__ContainerStatus *status_find_container(const Core__PodStatus *status, const char *name)
+{
+	for (size_t i = 0; i < status->n_containerstatuses; i++)
+		if (str_eq(status->containerstatuses[i]->name, name))
+			return status->containerstatuses[i];
+	return NULL;
+}
+
+Core__PodCondition *status_find_condition(const Core__PodStatus *status, const char *type)
+{
+	for (size_t i = 0; i < status->n_conditions; i++)
+		if (str_eq(status->conditions[i]->type, type))
+			return status->conditions[i];
+	return NULL;
+}
 
 const struct runtime_container *status_latest(const struct runtime_pod *observed, const char *container)
 {
@@ -27,9 +48,7 @@ bool status_restart_due(const Core__Pod *pod, const struct runtime_container *la
 	case RUNTIME_EXITED:
 		break;
 	}
-	if (str_eq(pod->spec->restartpolicy, "Never"))
-		return false;
-	return !str_eq(pod->spec->restartpolicy, "OnFailure") || latest->exit_code != 0;
+	return status_may_restart(pod->spec->restartpolicy, latest->exit_code);
 }
 
 const char *status_sandbox_problem(const Core__Pod *pod, const struct runtime_pod *observed)

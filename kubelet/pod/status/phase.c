@@ -2,19 +2,6 @@
 #include "kubelet/pod/status/internal.h"
 #include "pkg/base/base.h"
 
-static bool may_restart(const char *policy, int32_t exit_code)
-{
-	return str_eq(policy, "Always") || (str_eq(policy, "OnFailure") && exit_code != 0);
-}
-
-static const Core__ContainerStatus *find(const Core__PodStatus *status, const char *name)
-{
-	for (size_t i = 0; i < status->n_containerstatuses; i++)
-		if (str_eq(status->containerstatuses[i]->name, name))
-			return status->containerstatuses[i];
-	return NULL;
-}
-
 struct tally {
 	size_t unknown, waiting, running, stopped, stopped_for_good, succeeded;
 };
@@ -40,7 +27,7 @@ static void count(struct tally *tally, const Core__ContainerStatus *status, cons
 	}
 	if (ended) {
 		tally->stopped++;
-		tally->stopped_for_good += !may_restart(policy, ended->exitcode);
+		tally->stopped_for_good += !status_may_restart(policy, ended->exitcode);
 	}
 }
 
@@ -49,7 +36,7 @@ const char *status_phase(const Core__Pod *pod, const Core__PodStatus *status, bo
 	struct tally tally = { 0 };
 
 	for (size_t i = 0; i < pod->spec->n_containers; i++)
-		count(&tally, find(status, pod->spec->containers[i]->name), pod->spec->restartpolicy);
+		count(&tally, status_find_container(status, pod->spec->containers[i]->name), pod->spec->restartpolicy);
 	if (tally.waiting > 0 || tally.unknown > 0 || pod->spec->n_initcontainers > 0)
 		return "Pending";
 	if (tally.running > 0)

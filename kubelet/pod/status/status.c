@@ -15,32 +15,18 @@ static void add_pod_ip(Core__PodStatus *status, const char *ip, struct arena *ar
 	PB_APPEND(arena, status, podips, entry);
 }
 
-static bool is_v6(const char *ip)
-{
-	return strchr(ip, ':') != NULL;
-}
-
-/* One address a family, the family of the node's own first. */
-static void add_first_of_family(Core__PodStatus *status, const struct runtime_sandbox *sandbox, bool v6,
-				struct arena *arena)
-{
-	for (size_t i = 0; i < sandbox->n_ips; i++) {
-		if (is_v6(sandbox->ips[i]) == v6) {
-			add_pod_ip(status, sandbox->ips[i], arena);
-			return;
-		}
-	}
-}
-
 static void set_ips(const struct status_input *input, Core__PodStatus *status, struct arena *arena)
 {
 	const struct runtime_pod *observed = input->observed;
-	bool v6 = input->n_host_ips && is_v6(input->host_ips[0]);
 	bool ready = observed && observed->n_sandboxes && observed->sandboxes[0].ready;
 
 	if (ready && observed->sandboxes[0].n_ips) {
-		add_first_of_family(status, &observed->sandboxes[0], v6, arena);
-		add_first_of_family(status, &observed->sandboxes[0], !v6, arena);
+		const char *ips[2];
+		size_t n = runtime_pick_ips(observed->sandboxes[0].ips, observed->sandboxes[0].n_ips,
+					    input->n_host_ips ? input->host_ips[0] : NULL, ips);
+
+		for (size_t i = 0; i < n; i++)
+			add_pod_ip(status, ips[i], arena);
 	} else if (!ready || input->pod->spec->hostnetwork) {
 		for (size_t i = 0; i < input->before->n_podips; i++)
 			add_pod_ip(status, input->before->podips[i]->ip, arena);
@@ -58,7 +44,7 @@ static void set_ips(const struct status_input *input, Core__PodStatus *status, s
 		if (status->n_podips == 0 && status->n_hostips)
 			add_pod_ip(status, status->hostips[0]->ip, arena);
 		if (status->n_hostips == 2 && status->n_podips == 1 &&
-		    is_v6(status->podips[0]->ip) != is_v6(status->hostips[1]->ip))
+		    runtime_ip_is_v6(status->podips[0]->ip) != runtime_ip_is_v6(status->hostips[1]->ip))
 			add_pod_ip(status, status->hostips[1]->ip, arena);
 	}
 	if (status->n_podips)
@@ -159,14 +145,6 @@ void status_hold_phase(Core__PodStatus *status, const Core__PodStatus *told, str
 	status->message = told ? copy_text(arena, told->message) : NULL;
 }
 
-static const Core__PodCondition *condition_of(const Core__PodStatus *status, const char *type)
-{
-	for (size_t i = 0; i < status->n_conditions; i++)
-		if (str_eq(status->conditions[i]->type, type))
-			return status->conditions[i];
-	return NULL;
-}
-
 static bool conditions_equal(const Core__PodStatus *a, const Core__PodStatus *b)
 {
 	if (status_count_ours(a) != status_count_ours(b))
@@ -176,7 +154,7 @@ static bool conditions_equal(const Core__PodStatus *a, const Core__PodStatus *b)
 
 		if (!status_condition_is_ours(mine->type))
 			continue;
-		other = condition_of(b, mine->type);
+		other = status_find_condition(b, mine->type);
 		if (!other || !str_eq(mine->status, other->status) ||
 		    !str_eq(str_or(mine->reason, ""), str_or(other->reason, "")) ||
 		    !str_eq(str_or(mine->message, ""), str_or(other->message, "")))

@@ -65,6 +65,7 @@ bool status_equal(const Core__PodStatus *a, const Core__PodStatus *b);
 int status_patch(const Core__Pod *pod, const Core__PodStatus *status, struct buf *json, struct err *err);
 
 bool status_phase_is_final(const char *phase);
+Core__PodCondition *status_find_condition(const Core__PodStatus *status, const char *type); /* NULL: none */
 
 /* ---- what plan and status must see alike ---- */
 
