@@ -16,6 +16,7 @@
 #include "kubelet/source/source.h"
 #include "kubelet/volume/volume.h"
 #include "pkg/base/base.h"
+#include "pkg/base/clock.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
 #include "pkg/cri/cri.h"
@@ -26,7 +27,6 @@ enum {
 	CRASH_LOOP_INITIAL_MS = 10000, /* upstream's fixed numbers */
 	CRASH_LOOP_LIMIT_MS = 300000,
 	LIMIT_NODE_AGAIN_MS = 60000, /* upstream's: pods may have to shrink first */
-	US_PER_MS = 1000,
 };
 
 #define RUNTIME_API_VERSION "0.1.0"          /* of the kubelet's side of CRI v1; has never been another one */

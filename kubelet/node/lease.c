@@ -118,8 +118,8 @@ static void set_spec(const struct lease *lease, Coordination__Lease *object, str
 	object->spec->leasedurationseconds = lease->duration_s;
 	object->spec->renewtime = PB_NEW(arena, Meta__MicroTime, meta__micro_time__descriptor);
 	object->spec->renewtime->has_seconds = object->spec->renewtime->has_nanos = 1;
-	object->spec->renewtime->seconds = now / 1000000000;
-	object->spec->renewtime->nanos = (int32_t)(now % 1000000000);
+	object->spec->renewtime->seconds = now / NS_PER_S;
+	object->spec->renewtime->nanos = (int32_t)(now % NS_PER_S);
 }
 
 static Coordination__Lease *build(const struct lease *lease, struct arena *arena)

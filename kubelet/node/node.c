@@ -121,7 +121,7 @@ static void compute_status(struct node *node)
 		.before = node->status ? node->status
 			  : node->seen ? node->seen->status
 				       : NULL,
-		.now_s = clock_wall_ns() / 1000000000,
+		.now_s = clock_wall_s(),
 	};
 
 	if (node->options.health && node->options.health(node->options.owner, &unhealthy) < 0)

@@ -7,6 +7,7 @@
 #include "kubelet/pleg/termination.h"
 #include "kubelet/runtime/labels.h"
 #include "pkg/base/base.h"
+#include "pkg/base/clock.h"
 #include "pkg/base/list.h"
 #include "pkg/base/log.h"
 #include "pkg/base/map.h"
@@ -17,7 +18,6 @@
 enum {
 	RELIST_MS = 1000,
 	UNHEALTHY_MS = 3 * 60 * 1000,
-	NS_PER_MS = 1000000,
 };
 
 struct pleg {

@@ -3,8 +3,7 @@
 
 #include "kubelet/pod/status/status.h"
 #include "pkg/base/base.h"
-
-enum { NS_PER_MS = 1000000, MS_PER_S = 1000 };
+#include "pkg/base/clock.h"
 
 static struct plan_step step(enum plan_kind kind)
 {

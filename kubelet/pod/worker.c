@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "pkg/base/base.h"
+#include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/codec/duration.h"
 #include "pkg/codec/pb.h"
@@ -15,8 +16,6 @@ enum {
 	STILL_ALIVE_MS = 1000, /* a kill that succeeded but left something running */
 	REFRESH_MS = 75000,    /* volumes of a running pod: 60 s and up to half of it, as stock's resync */
 	TEXT_MAX = 1024,       /* one message; the API takes more, an event not */
-	S_PER_MS = 1000,
-	NS_PER_MS = 1000000,
 };
 
 static int64_t now_ms(const struct worker *worker)
@@ -143,7 +142,7 @@ static void note_source(struct worker *worker, Core__Pod *pod, struct arena *are
 
 	if (worker->seen_ms == 0)
 		worker->seen_ms = wall_ms(worker);
-	rfc3339_format(worker->seen_ms / S_PER_MS, (int32_t)(worker->seen_ms % S_PER_MS) * NS_PER_MS, 9, text);
+	rfc3339_format(worker->seen_ms / MS_PER_S, (int32_t)(worker->seen_ms % MS_PER_S) * NS_PER_MS, 9, text);
 	annotate(pod, "kubernetes.io/config.seen", text, arena);
 	annotate(pod, "kubernetes.io/config.source", "api", arena);
 }
@@ -245,7 +244,7 @@ static void compute_status(struct worker *worker)
 {
 	const Core__Pod *pod = worker->object.pod;
 	struct arena *arena = arena_new();
-	int64_t now_s = wall_ms(worker) / S_PER_MS;
+	int64_t now_s = wall_ms(worker) / MS_PER_S;
 	static const Core__PodStatus none = CORE__POD_STATUS__INIT;
 	struct status_input input = {
 		.pod = pod,

@@ -21,7 +21,6 @@ enum {
 	HOUSEKEEPING_MS = 2000, /* stock's period of looking for what no pod knows */
 	ORPHAN_GRACE_S = 1,     /* stock's for pods that only the runtime knows */
 	QOS_REFRESH_MAX = 1024, /* pods of a node; maxPods is far below */
-	NS_PER_MS = 1000000,
 };
 
 struct world {
@@ -60,7 +59,7 @@ static int64_t now_ms(void *owner)
 
 static int64_t wall_ms(void *owner)
 {
-	return clock_wall_ns() / NS_PER_MS;
+	return clock_wall_ms();
 }
 
 static void wake(void *owner)

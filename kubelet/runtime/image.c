@@ -12,6 +12,7 @@
 #include "kubelet/runtime/pull_store.h"
 #include "kubelet/runtime/pullsecret.h"
 #include "pkg/base/base.h"
+#include "pkg/base/clock.h"
 #include "pkg/base/map.h"
 #include "pkg/codec/duration.h"
 #include "pkg/codec/imageref.h"
@@ -179,8 +180,8 @@ static void pulled_status(void *owner, const void *result, const struct err *err
 
 	if (!goes_on(ensure))
 		return;
-	duration_format((now - ensure->pull_ms) * 1000000, pull);
-	duration_format((now - ensure->asked_ms) * 1000000, whole);
+	duration_format((now - ensure->pull_ms) * NS_PER_MS, pull);
+	duration_format((now - ensure->asked_ms) * NS_PER_MS, whole);
 	action_event(&ensure->action, ensure->pod, ensure->container, "Normal", "Pulled",
 		     "Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %" PRIu64 " bytes.",
 		     ensure->container->image, pull, whole, status && status->image ? status->image->size : 0);

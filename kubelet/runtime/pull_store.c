@@ -19,8 +19,6 @@
 #define TEMPORARY_SUFFIX ".tmp"
 enum { FOLDER_MODE = 0700, FILE_MODE = 0600 };
 
-enum { NS_PER_S = 1000 * 1000 * 1000 };
-
 struct pull_store {
 	struct loop *loop;
 	char *pulling, *pulled; /* the folders */
@@ -283,8 +281,7 @@ static int merge(struct pull_job *job)
 		record = NULL;
 		log_info("failed to retrieve an ImagePulledRecord", "image", job->image, "err", err.text, NULL);
 	}
-	if (!pull_record_merge(&record, job->image, job->ref, job->credentials, clock_wall_ns() / NS_PER_S,
-			       job->arena) ||
+	if (!pull_record_merge(&record, job->image, job->ref, job->credentials, clock_wall_s(), job->arena) ||
 	    write_record(job->record_path, record, &err) >= 0)
 		return 0;
 	log_error(&err, "failed to write image pulled record", "imageRef", job->ref, NULL);

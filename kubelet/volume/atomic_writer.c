@@ -122,7 +122,7 @@ static bool is_current(int dir, const char *version, const struct payload *paylo
 
 static int make_version(int dir, char version[VERSION_NAME_MAX], struct err *err)
 {
-	time_t now = (time_t)(clock_wall_ns() / 1000000000);
+	time_t now = (time_t)(clock_wall_s());
 	struct tm tm;
 
 	gmtime_r(&now, &tm);

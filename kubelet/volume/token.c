@@ -35,7 +35,7 @@ struct request {
 
 static int64_t now_s(void)
 {
-	return clock_wall_ns() / 1000000000;
+	return clock_wall_s();
 }
 
 static char *key_of(const Core__Pod *pod, const Core__ServiceAccountTokenProjection *wanted)

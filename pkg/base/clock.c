@@ -8,7 +8,7 @@ int64_t clock_mono_ms(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * MS_PER_S + now.tv_nsec / NS_PER_MS;
 }
 
 int64_t clock_wall_ns(void)
@@ -16,5 +16,15 @@ int64_t clock_wall_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+int64_t clock_wall_ms(void)
+{
+	return clock_wall_ns() / NS_PER_MS;
+}
+
+int64_t clock_wall_s(void)
+{
+	return clock_wall_ns() / NS_PER_S;
 }

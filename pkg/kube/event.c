@@ -345,7 +345,7 @@ static Meta__Time *now_in(struct arena *arena)
 	Meta__Time *time = PB_NEW(arena, Meta__Time, meta__time__descriptor);
 
 	time->has_seconds = 1;
-	time->seconds = clock_wall_ns() / 1000000000;
+	time->seconds = clock_wall_s();
 	return time;
 }
 

@@ -823,7 +823,7 @@ const struct tls_identity *tls_conn_identity(struct tls_conn *conn)
 {
 	/* What was refused is looked at again each time: the clock may have reached its first day. */
 	if (!conn->judged || conn->identity.generation != conn->server->generation ||
-	    clock_wall_ns() / 1000000000 >= conn->judged_until)
+	    clock_wall_s() >= conn->judged_until)
 		judge(conn);
 	return &conn->identity;
 }

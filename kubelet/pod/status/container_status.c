@@ -4,12 +4,12 @@
 
 #include "kubelet/pod/status/internal.h"
 #include "pkg/base/base.h"
+#include "pkg/base/clock.h"
 #include "pkg/codec/pb.h"
 
 enum {
 	MESSAGE_MAX_BYTES =
 		12 * 1024, /* termination messages of a pod together, shared out evenly; upstream's number */
-	NS_PER_S = 1000000000,
 	EXIT_LOST = 137,
 };
 
