@@ -6,6 +6,7 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/rand.h"
+#include "pkg/base/rate.h"
 #include "pkg/codec/pb.h"
 
 enum {
@@ -86,7 +87,7 @@ static void lease_came(void *owner, const void *result, const struct err *err)
 		log_error(err, "Failed to update lease", NULL);
 	}
 	loop_timer_start(&lease->timer, lease->retry_ms);
-	lease->retry_ms = MIN(lease->retry_ms * 2, (int64_t)RETRY_LAST_MS);
+	lease->retry_ms = rate_back_off(lease->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS);
 }
 
 static void got_existing(void *owner, const void *result, const struct err *err)
@@ -104,7 +105,7 @@ static void got_existing(void *owner, const void *result, const struct err *err)
 		keep(lease, result);
 	loop_timer_start(&lease->timer, err ? lease->retry_ms : 0);
 	if (err)
-		lease->retry_ms = MIN(lease->retry_ms * 2, (int64_t)RETRY_LAST_MS);
+		lease->retry_ms = rate_back_off(lease->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS);
 }
 
 static void set_spec(const struct lease *lease, Coordination__Lease *object, struct arena *arena)

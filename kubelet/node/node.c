@@ -11,6 +11,7 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/rand.h"
+#include "pkg/base/rate.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/kube/listwatch.h"
@@ -373,14 +374,14 @@ static Core__Node *build_node(struct node *node, struct arena *arena)
 
 static void register_later(struct node *node)
 {
+	node->register_delay_ms = rate_back_off(node->register_delay_ms, REGISTER_FIRST_MS, REGISTER_LAST_MS);
 	loop_timer_start(&node->register_timer, node->register_delay_ms);
-	node->register_delay_ms = MIN(node->register_delay_ms * 2, (int64_t)REGISTER_LAST_MS);
 }
 
 static void registration_ended(struct node *node)
 {
 	node->registered = true;
-	node->register_delay_ms = REGISTER_FIRST_MS;
+	node->register_delay_ms = 0;
 	arena_free(node->sent_arena);
 	node->sent_arena = NULL;
 	node->sent = NULL;
@@ -501,7 +502,7 @@ int node_new(const struct node_options *options, struct node **ret_node, struct 
 		ips[i] = arena_strdup(arena, options->ips[i]);
 	node->options.ips = ips;
 	node->facts = facts_read(arena, options->root_dir);
-	node->register_delay_ms = REGISTER_FIRST_MS;
+	node->register_delay_ms = 0;
 	int code = status_check_reserved(&node->facts, options->config, err);
 	if (code < 0) {
 		arena_free(arena);

@@ -14,6 +14,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/map.h"
+#include "pkg/base/rate.h"
 #include "pkg/codec/duration.h"
 #include "pkg/codec/imageref.h"
 #include "pkg/codec/pb.h"
@@ -25,7 +26,7 @@ struct images {
 	struct map *backoffs; /* "<pod uid>_<image>" to struct image_backoff */
 	struct list waiting;  /* pulls that wait for their turn */
 	size_t n_pulling;
-	struct image_rate rate;
+	struct rate rate;
 
 	struct pull_store *store; /* who may use which image; NULL: everyone all */
 	struct pull_policy policy;
@@ -79,9 +80,9 @@ struct images *images_new(struct runtime *runtime)
 		images->adopting = true;
 		pull_adopt(runtime, images->store, adopted, images);
 	}
-	images->rate = (struct image_rate){ .per_second = runtime->options.registry_pull_qps,
-					    .burst = runtime->options.registry_burst,
-					    .left = runtime->options.registry_burst };
+	images->rate = (struct rate){ .per_second = runtime->options.registry_pull_qps,
+				      .burst = runtime->options.registry_burst,
+				      .left = runtime->options.registry_burst };
 	return images;
 }
 
@@ -314,7 +315,7 @@ static void start_waiting(struct images *images)
 		ensure->pulling = true;
 		images->n_pulling++;
 		ensure->pull_ms = now_ms(ensure);
-		if (image_rate_take(&images->rate, ensure->pull_ms))
+		if (rate_take(&images->rate, ensure->pull_ms))
 			pull_next(ensure);
 		else
 			pull_failed(ensure, "pull QPS exceeded");

@@ -37,10 +37,3 @@ struct image_backoff {
 int64_t image_backoff_left(struct map *backoffs, const char *key, int64_t now_ms, const char **ret_text);
 int64_t image_backoff_failed(struct map *backoffs, const char *key, const char *text, int64_t now_ms);
 void image_backoff_collect(struct map *backoffs, int64_t now_ms);
-
-/* A bucket of pulls: `per_second` 0 is no limit. */
-struct image_rate {
-	double per_second, burst, left;
-	int64_t at_ms;
-};
-bool image_rate_take(struct image_rate *rate, int64_t now_ms);

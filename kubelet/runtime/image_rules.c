@@ -3,6 +3,7 @@
 
 #include "kubelet/runtime/image.h"
 #include "pkg/base/base.h"
+#include "pkg/base/rate.h"
 
 enum image_policy image_policy(const Core__Container *container)
 {
@@ -57,9 +58,9 @@ int64_t image_backoff_failed(struct map *backoffs, const char *key, const char *
 	struct image_backoff *before = map_get(backoffs, key);
 	struct image_backoff *made = xcalloc(1, sizeof *made + strlen(text) + 1);
 
-	made->delay_ms = IMAGE_BACKOFF_FIRST_MS;
-	if (before && now_ms - before->failed_ms <= IMAGE_BACKOFF_FORGET_MS)
-		made->delay_ms = MIN(before->delay_ms * 2, (int64_t)IMAGE_BACKOFF_MAX_MS);
+	if (before && now_ms - before->failed_ms > IMAGE_BACKOFF_FORGET_MS)
+		before = NULL;
+	made->delay_ms = rate_back_off(before ? before->delay_ms : 0, IMAGE_BACKOFF_FIRST_MS, IMAGE_BACKOFF_MAX_MS);
 	made->failed_ms = now_ms;
 	memcpy(made->text, text, strlen(text) + 1);
 	free(map_set(backoffs, key, made));
@@ -80,16 +81,4 @@ void image_backoff_collect(struct map *backoffs, int64_t now_ms)
 			free(backoff);
 		}
 	}
-}
-
-bool image_rate_take(struct image_rate *rate, int64_t now_ms)
-{
-	if (rate->per_second <= 0)
-		return true;
-	rate->left = MIN(rate->burst, rate->left + (double)(now_ms - rate->at_ms) / 1000 * rate->per_second);
-	rate->at_ms = now_ms;
-	if (rate->left < 1)
-		return false;
-	rate->left -= 1;
-	return true;
 }

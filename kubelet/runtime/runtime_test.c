@@ -436,17 +436,6 @@ TEST(back_off_doubles_to_five_minutes_and_forgets_after_ten)
 	map_free(backoffs);
 }
 
-TEST(pulls_have_a_rate)
-{
-	struct image_rate rate = { .per_second = 5, .burst = 2, .left = 2 }, none = { 0 };
-
-	CHECK("first", image_rate_take(&rate, 0));
-	CHECK("second", image_rate_take(&rate, 0));
-	CHECK("third is too early", !image_rate_take(&rate, 100));
-	CHECK("a fifth of a second is one", image_rate_take(&rate, 200));
-	CHECK("no limit", image_rate_take(&none, 0) && image_rate_take(&none, 0));
-}
-
 TEST(fields_not_acted_on)
 {
 	static const struct row {

@@ -17,6 +17,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/file.h"
+#include "pkg/base/rate.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
 #include "pkg/loop/child.h"
@@ -89,8 +90,7 @@ static void volume_failed(struct setup *setup, const struct err *why)
 		failing = xcalloc(1, sizeof *failing);
 		map_set(setup->volumes->failing, key, failing);
 	}
-	failing->delay_ms =
-		failing->delay_ms ? MIN(failing->delay_ms * 2, (int64_t)VOLUMES_RETRY_MAX_MS) : VOLUMES_RETRY_FIRST_MS;
+	failing->delay_ms = rate_back_off(failing->delay_ms, VOLUMES_RETRY_FIRST_MS, VOLUMES_RETRY_MAX_MS);
 	failing->until_ms = loop_now_ms(options->loop) + failing->delay_ms;
 	err_set(&err, why->code, "MountVolume.SetUp failed for volume \"%s\" : %s", current(setup)->name, why->text);
 	failing->err = err;

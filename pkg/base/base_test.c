@@ -13,6 +13,7 @@
 #include "pkg/base/list.h"
 #include "pkg/base/log.h"
 #include "pkg/base/map.h"
+#include "pkg/base/rate.h"
 #include "pkg/test/test.h"
 
 TEST(numbers_are_whole_and_in_range)
@@ -268,4 +269,25 @@ TEST(log_lines_as_json)
 	read_log(LOG_JSON, &buf);
 	CHECK("pairs", strstr(buf_text(&buf), "\"v\":0,\"pod\":\"default/nginx\",\"text\":\"a\\nb\\u0001\"}\n"));
 	CHECK("error", strstr(buf_text(&buf), "\"msg\":\"Failed\",\"err\":\"broken\",\"count\":\"-7\"}\n"));
+}
+
+TEST(a_rate_lets_a_burst_through_and_then_so_many_a_second)
+{
+	struct rate rate = { .per_second = 5, .burst = 2, .left = 2 }, none = { 0 };
+
+	CHECK("first", rate_take(&rate, 0));
+	CHECK("second", rate_take(&rate, 0));
+	CHECK("third is too early", !rate_take(&rate, 100));
+	CHECK("a fifth of a second is one", rate_take(&rate, 200));
+	CHECK("idle time", rate_take(&rate, 60000) && rate_take(&rate, 60000));
+	CHECK("is not saved up", !rate_take(&rate, 60000));
+	CHECK("no limit", rate_take(&none, 0) && rate_take(&none, 0));
+}
+
+TEST(a_wait_doubles_up_to_its_end)
+{
+	CHECK_INT("first", rate_back_off(0, 500, 3000), ==, 500);
+	CHECK_INT("second", rate_back_off(500, 500, 3000), ==, 1000);
+	CHECK_INT("last", rate_back_off(2000, 500, 3000), ==, 3000);
+	CHECK_INT("stays", rate_back_off(3000, 500, 3000), ==, 3000);
 }

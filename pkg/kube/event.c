@@ -11,6 +11,7 @@
 #include "pkg/base/log.h"
 #include "pkg/base/map.h"
 #include "pkg/base/rand.h"
+#include "pkg/base/rate.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/codec/utf8.h"
@@ -33,12 +34,6 @@ struct sent {
 	char *key;
 };
 
-/* Tokens of the spam filter for one object. */
-struct bucket {
-	double tokens;
-	int64_t filled_ms;
-};
-
 /* What was said lately about one object for one reason. */
 struct similar {
 	struct map *messages; /* a set */
@@ -58,15 +53,13 @@ struct kube_events {
 	char *component, *host;
 	struct map *sent;    /* key: object, type, reason, message */
 	struct list by_age;  /* of sent */
-	struct map *buckets; /* key: object */
+	struct map *buckets; /* key: object; struct rate: the spam filter */
 	struct map *similar; /* key: object, type, reason */
 	struct list waiting;
 	size_t n_waiting;
 	struct waiting *out; /* being sent */
 	struct task *task;
-	double tokens;
-	int qps, burst;
-	int64_t filled_ms;
+	struct rate rate;
 	struct loop_timer later;
 	bool freed;
 };
@@ -96,16 +89,6 @@ void kube_reference_node(const char *name, const char *uid, Core__ObjectReferenc
 
 /* ---- limits ---- */
 
-static bool take_token(double *tokens, int64_t *filled_ms, double per_ms, double most, int64_t now_ms)
-{
-	*tokens = MIN(*tokens + (double)(now_ms - *filled_ms) * per_ms, most);
-	*filled_ms = now_ms;
-	if (*tokens < 1)
-		return false;
-	*tokens -= 1;
-	return true;
-}
-
 static void forget_buckets(struct kube_events *events)
 {
 	size_t at = 0;
@@ -119,17 +102,17 @@ static void forget_buckets(struct kube_events *events)
 
 static bool is_spam(struct kube_events *events, const char *object)
 {
-	struct bucket *bucket = map_get(events->buckets, object);
+	struct rate *bucket = map_get(events->buckets, object);
 	int64_t now = clock_mono_ms();
 
 	if (!bucket) {
 		if (map_size(events->buckets) >= KUBE_EVENTS_KEPT)
 			forget_buckets(events);
 		bucket = xcalloc(1, sizeof *bucket);
-		*bucket = (struct bucket){ .tokens = SPAM_BURST, .filled_ms = now };
+		*bucket = (struct rate){ (double)MS_PER_S / SPAM_PERIOD_MS, SPAM_BURST, SPAM_BURST, now };
 		map_set(events->buckets, object, bucket);
 	}
-	return !take_token(&bucket->tokens, &bucket->filled_ms, 1.0 / SPAM_PERIOD_MS, SPAM_BURST, now);
+	return !rate_take(bucket, now);
 }
 
 static void forget_similar(struct kube_events *events)
@@ -317,9 +300,8 @@ static void send_next(struct kube_events *events)
 {
 	if (events->out || list_empty(&events->waiting))
 		return;
-	if (events->qps > 0 &&
-	    !take_token(&events->tokens, &events->filled_ms, events->qps / 1000.0, events->burst, clock_mono_ms())) {
-		loop_timer_start(&events->later, 1000 / events->qps + 1);
+	if (!rate_take(&events->rate, clock_mono_ms())) {
+		loop_timer_start(&events->later, (int64_t)(MS_PER_S / events->rate.per_second) + 1);
 		return;
 	}
 	events->out = list_first(&events->waiting, struct waiting, link);
@@ -432,10 +414,8 @@ struct kube_events *kube_events_new(struct kube *kube, const char *component, co
 	events->similar = map_new();
 	list_init(&events->by_age);
 	list_init(&events->waiting);
-	events->qps = qps;
-	events->burst = MAX(burst, 1);
-	events->tokens = events->burst;
-	events->filled_ms = clock_mono_ms();
+	burst = MAX(burst, 1);
+	events->rate = (struct rate){ qps, burst, burst, clock_mono_ms() };
 	loop_timer_init(&events->later, kube_loop(kube), send_later, events);
 	return events;
 }

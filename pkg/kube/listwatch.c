@@ -9,6 +9,7 @@
 #include "pkg/base/log.h"
 #include "pkg/base/map.h"
 #include "pkg/base/rand.h"
+#include "pkg/base/rate.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 
@@ -142,10 +143,8 @@ static void start_later(struct kube_listwatch *lw, int64_t delay_ms)
 
 static int64_t next_backoff(struct kube_listwatch *lw)
 {
-	int64_t delay = lw->backoff_ms ? lw->backoff_ms : BACKOFF_FIRST_MS;
-
-	lw->backoff_ms = MIN(delay * 2, (int64_t)BACKOFF_LAST_MS);
-	return delay + rand_below((uint32_t)delay); /* client-go's jitter: up to twice */
+	lw->backoff_ms = rate_back_off(lw->backoff_ms, BACKOFF_FIRST_MS, BACKOFF_LAST_MS);
+	return lw->backoff_ms + rand_below((uint32_t)lw->backoff_ms); /* client-go's jitter: up to twice */
 }
 
 static void free_now(struct kube_listwatch *lw)
