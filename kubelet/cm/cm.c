@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/cm/cm.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,29 +12,22 @@
 #include "pkg/base/map.h"
 #include "pkg/codec/quantity.h"
 #include "pkg/sys/cgroup.h"
+#include "pkg/sys/huge_pages.h"
 
 enum {
 	UID_MAX = 128,            /* the API server's have 36, those of files 32 */
 	DESTROY_FIRST_MS = 10,    /* a killed process needs some to go */
 	DESTROY_TRIES = 9,        /* doubled each time: 5 s in all */
 	GROUP_MAX = PATH_MAX / 2, /* leaves room for mount, container and file */
-	PAGE_SIZES_MAX = 8,       /* arm64 has four */
 };
 
 #define HUGE_PAGES_ALL (1LL << 62) /* stock's "no limit" */
-#define HUGE_PAGES_DIR "/sys/kernel/mm/hugepages"
-
-struct huge_page {
-	char name[24]; /* "2MB", as the files of cgroups have it */
-	int64_t bytes;
-	int64_t on_node_bytes; /* when the kubelet started: pages come and go */
-};
 
 struct cm {
 	struct cm_options options;
 	struct cgroup_layout layout;
-	char *pods, *of_qos[3]; /* groups, by enum cm_qos; that of Guaranteed is `pods` itself */
-	struct huge_page huge_pages[PAGE_SIZES_MAX];
+	char *pods, *of_qos[3];                      /* groups, by enum cm_qos; that of Guaranteed is `pods` itself */
+	struct huge_page huge_pages[HUGE_PAGES_MAX]; /* as when the kubelet started: pages come and go */
 	size_t n_huge_pages;
 };
 
@@ -139,7 +131,7 @@ static int limit_node_huge_pages(struct cm *cm, struct err *err)
 	int code = 0;
 
 	for (size_t i = 0; code == 0 && i < cm->n_huge_pages; i++)
-		code = limit_huge_pages(cm, cm->pods, &cm->huge_pages[i], cm->huge_pages[i].on_node_bytes, err);
+		code = limit_huge_pages(cm, cm->pods, &cm->huge_pages[i], cm->huge_pages[i].total_bytes, err);
 	return code;
 }
 
@@ -155,34 +147,6 @@ static int64_t read_number(const char *path)
 	_cleanup_free_ char *digits = xstrndup(buf_text(&text), strcspn(buf_text(&text), "\n"));
 
 	return str_to_i64(digits, 0, INT64_MAX, &number) < 0 ? -1 : number;
-}
-
-/* Folders "hugepages-2048kB"; a kernel without huge pages has none. */
-static void find_huge_pages(struct cm *cm)
-{
-	static const char *const units[] = { "KB", "MB", "GB" };
-	DIR *folder = opendir(HUGE_PAGES_DIR);
-
-	for (struct dirent *entry; folder && cm->n_huge_pages < PAGE_SIZES_MAX && (entry = readdir(folder));) {
-		const char *number = str_has_prefix(entry->d_name, "hugepages-") ? entry->d_name + 10 : "";
-		_cleanup_free_ char *digits = xstrndup(number, strcspn(number, "k"));
-		_cleanup_free_ char *path = xasprintf(HUGE_PAGES_DIR "/%s/nr_hugepages", entry->d_name);
-		struct huge_page *page = &cm->huge_pages[cm->n_huge_pages];
-		int64_t size, n = read_number(path);
-		size_t unit = 0;
-
-		if (str_to_i64(digits, 1, INT64_MAX >> 11, &size) < 0)
-			continue;
-		page->bytes = size << 10;
-		if (n < 0 || __builtin_mul_overflow(n, page->bytes, &page->on_node_bytes))
-			page->on_node_bytes = 0;
-		for (; size % 1024 == 0 && unit + 1 < ARRAY_LEN(units); size /= 1024)
-			unit++;
-		snprintf(page->name, sizeof page->name, "%" PRId64 "%s", size, units[unit]);
-		cm->n_huge_pages++;
-	}
-	if (folder)
-		closedir(folder);
 }
 
 /* ---- the node's groups ---- */
@@ -225,7 +189,7 @@ int cm_new(const struct cm_options *options, struct cm **ret_cm, struct err *err
 	cm->of_qos[CM_GUARANTEED] = xstrdup(cm->pods);
 	cm->of_qos[CM_BURSTABLE] = xasprintf("%s/burstable", cm->pods);
 	cm->of_qos[CM_BEST_EFFORT] = xasprintf("%s/besteffort", cm->pods);
-	find_huge_pages(cm);
+	cm->n_huge_pages = huge_pages_read(cm->huge_pages);
 	*ret_cm = cm;
 	return 0;
 }

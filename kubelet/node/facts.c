@@ -54,35 +54,6 @@ static void read_memory(struct node_facts *facts)
 	facts->swap_bytes = meminfo_value(buf_text(&meminfo), "SwapTotal");
 }
 
-static void dir_done(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
-/* /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages */
-static void read_hugepages(struct node_facts *facts, struct arena *arena)
-{
-	static const char folder[] = "/sys/kernel/mm/hugepages";
-	_cleanup_(dir_done) DIR *dir = opendir(folder);
-	const struct dirent *entry;
-
-	while (dir && (entry = readdir(dir)) && facts->n_hugepages < FACTS_HUGEPAGES_MAX) {
-		int64_t kilobytes = 0, pages = 0;
-		const char *digit = entry->d_name + strlen("hugepages-");
-
-		if (!str_has_prefix(entry->d_name, "hugepages-"))
-			continue;
-		for (; *digit >= '0' && *digit <= '9'; digit++)
-			kilobytes = kilobytes * 10 + (*digit - '0');
-		const char *path = arena_printf(arena, "%s/%s/nr_hugepages", folder, entry->d_name);
-		if (kilobytes == 0 || str_to_i64(first_line(arena, path), 0, INT64_MAX / (1 << 30), &pages) < 0)
-			continue;
-		facts->hugepages[facts->n_hugepages].size_bytes = kilobytes * 1024;
-		facts->hugepages[facts->n_hugepages++].total_bytes = kilobytes * 1024 * pages;
-	}
-}
-
 /* PRETTY_NAME="Debian GNU/Linux 12 (bookworm)" */
 static const char *read_os_image(struct arena *arena)
 {
@@ -124,7 +95,7 @@ struct node_facts facts_read(struct arena *arena, const char *root_dir)
 	struct utsname name;
 
 	read_memory(&facts);
-	read_hugepages(&facts, arena);
+	facts.n_hugepages = huge_pages_read(facts.hugepages);
 	if (statvfs(root_dir, &disk) == 0)
 		facts.disk_bytes = (int64_t)disk.f_blocks * (int64_t)disk.f_frsize;
 	facts.machine_id = first_line(arena, "/etc/machine-id");

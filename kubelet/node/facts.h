@@ -6,14 +6,11 @@
 #include <stdint.h>
 
 #include "pkg/base/arena.h"
-
-enum { FACTS_HUGEPAGES_MAX = 8 }; /* sizes a kernel offers: two on x86, four on arm64 */
+#include "pkg/sys/huge_pages.h"
 
 struct node_facts {
 	int64_t cpus, memory_bytes, swap_bytes, disk_bytes;
-	struct {
-		int64_t size_bytes, total_bytes;
-	} hugepages[FACTS_HUGEPAGES_MAX];
+	struct huge_page hugepages[HUGE_PAGES_MAX];
 	size_t n_hugepages;
 	const char *machine_id, *system_uuid, *boot_id, *kernel, *os_image, *architecture;
 	bool user_namespace; /* this process is not root of the machine */

@@ -163,7 +163,7 @@ static void set_resources(const struct status_input *in, Core__NodeStatus *statu
 		     quantity_text_of(arena, may->storage_bytes, QUANTITY_DECIMAL_SI));
 	for (size_t i = 0; i < facts->n_hugepages; i++) {
 		char *name = arena_printf(arena, "hugepages-%s",
-					  quantity_text_of(arena, facts->hugepages[i].size_bytes, QUANTITY_BINARY_SI));
+					  quantity_text_of(arena, facts->hugepages[i].bytes, QUANTITY_BINARY_SI));
 		char *total = quantity_text_of(arena, facts->hugepages[i].total_bytes, QUANTITY_BINARY_SI);
 
 		add_resource(status, arena, name, total, total);

@@ -15,7 +15,7 @@ static const struct node_facts machine = {
 	.cpus = 4,
 	.memory_bytes = 16 * GI,
 	.disk_bytes = 100000000001,
-	.hugepages = { { .size_bytes = GI, .total_bytes = 0 }, { .size_bytes = 2 << 20, .total_bytes = GI } },
+	.hugepages = { { .bytes = GI, .total_bytes = 0 }, { .bytes = 2 << 20, .total_bytes = GI } },
 	.n_hugepages = 2,
 	.machine_id = "m",
 	.system_uuid = "s",

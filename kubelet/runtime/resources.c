@@ -9,6 +9,7 @@
 #include "pkg/codec/amount.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
+#include "pkg/sys/huge_pages.h"
 
 enum {
 	OOM_GUARANTEED = -997,  /* after kubelet and kube-proxy, -999 */
@@ -76,19 +77,15 @@ static Cri__LinuxContainerResources *basics(const struct runtime_options *option
 
 /* ---- huge pages ---- */
 
-/* "hugepages-2Mi" → "2MB", the kernel's name for the page; NULL when the name makes no sense. */
-static const char *page_size(const char *resource, struct arena *arena)
+/* Is "hugepages-2Mi" the page of which the kernel says "2MB"? */
+static bool names_page(const char *resource, const char *kernel_name)
 {
-	static const char *const units[] = { "B", "KB", "MB", "GB", "TB", "PB" };
-	int64_t size =
+	int64_t bytes =
 		str_has_prefix(resource, "hugepages-") ? quantity_text_value(resource + sizeof "hugepages-" - 1) : 0;
-	size_t unit = 0;
+	char name[HUGE_PAGE_NAME_MAX];
 
-	if (size <= 0)
-		return NULL;
-	for (; size % 1024 == 0 && unit + 1 < ARRAY_LEN(units); size /= 1024)
-		unit++;
-	return arena_printf(arena, "%" PRId64 "%s", size, units[unit]);
+	huge_page_name(bytes, name);
+	return bytes > 0 && str_eq(name, kernel_name);
 }
 
 static void set_huge_pages(const struct request_node *node, const Core__Container *container,
@@ -101,7 +98,7 @@ static void set_huge_pages(const struct request_node *node, const Core__Containe
 
 		limit->page_size = arena_strdup(arena, node->hugepage_sizes[i]);
 		for (size_t n = 0; has && n < has->n_limits; n++)
-			if (str_eq(page_size(has->limits[n]->key, arena), node->hugepage_sizes[i]))
+			if (names_page(has->limits[n]->key, node->hugepage_sizes[i]))
 				limit->limit = (uint64_t)quantity_text_value(has->limits[n]->value->string);
 		PB_APPEND(arena, resources, hugepage_limits, limit);
 	}

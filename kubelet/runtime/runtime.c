@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/runtime/runtime.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/codec/pb.h"
+#include "pkg/sys/huge_pages.h"
 
 enum {
 	CPUS_MAX = 8192,      /* CONFIG_NR_CPUS of the largest distribution kernels */
@@ -53,24 +53,12 @@ static void read_masked_paths(struct arena *arena, struct request_node *node)
 
 static void read_hugepage_sizes(struct arena *arena, struct request_node *node)
 {
-	DIR *folder = opendir("/sys/kernel/mm/hugepages");
+	struct huge_page pages[HUGE_PAGES_MAX];
+	size_t n = huge_pages_read(pages);
 	struct texts list = { 0 };
 
-	for (struct dirent *entry; folder && (entry = readdir(folder));) {
-		static const char *const units[] = { "KB", "MB", "GB" };
-		const char *number = str_has_prefix(entry->d_name, "hugepages-") ? entry->d_name + 10 : "";
-		_cleanup_free_ char *digits = xstrndup(number, strcspn(number, "k"));
-		int64_t size;
-		size_t unit = 0;
-
-		if (str_to_i64(digits, 1, INT64_MAX, &size) < 0)
-			continue;
-		for (; size % 1024 == 0 && unit + 1 < ARRAY_LEN(units); size /= 1024)
-			unit++;
-		PB_APPEND(arena, &list, texts, arena_printf(arena, "%" PRId64 "%s", size, units[unit]));
-	}
-	if (folder)
-		closedir(folder);
+	for (size_t i = 0; i < n; i++)
+		PB_APPEND(arena, &list, texts, arena_strdup(arena, pages[i].name));
 	node->hugepage_sizes = list.texts;
 	node->n_hugepage_sizes = list.n_texts;
 }

@@ -182,17 +182,11 @@ int volume_host_path(const struct volumes *volumes, const Core__Pod *pod, const 
 	return err_set(err, -ENOENT, "the pod has no volume \"%s\"", volume_name);
 }
 
-static void dir_done(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 int volumes_each_pod_dir(const struct volumes *volumes, void (*found)(void *owner, const char *pod_uid), void *owner,
 			 struct err *err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/pods", volumes->options.root_dir);
-	_cleanup_(dir_done) DIR *dir = opendir(path);
+	_cleanup_dir_ DIR *dir = opendir(path);
 	const struct dirent *entry;
 
 	if (!dir)

@@ -152,7 +152,7 @@ int dir_make_all(const char *path, mode_t mode, struct err *err)
 	return 0;
 }
 
-static void dir_done(DIR **dir)
+void dir_done(DIR **dir)
 {
 	if (*dir)
 		closedir(*dir);
@@ -182,7 +182,7 @@ static int remove_entry(int folder_fd, const char *name, dev_t device, int depth
 /* Takes the descriptor. */
 static int remove_below(int folder_fd, dev_t device, int depth) // NOLINT(misc-no-recursion): bounded by TREE_DEPTH_MAX
 {
-	_cleanup_(dir_done) DIR *dir = depth > TREE_DEPTH_MAX ? NULL : fdopendir(folder_fd);
+	_cleanup_dir_ DIR *dir = depth > TREE_DEPTH_MAX ? NULL : fdopendir(folder_fd);
 
 	if (!dir) {
 		fd_done(&folder_fd);

@@ -5,6 +5,7 @@
  *
  * Names are taken as given; a caller that joins parts from a peer checks them first (path_is_plain_name).
  */
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -15,6 +16,9 @@
 void fd_done(int *fd); /* closes unless negative; keeps errno */
 #define _cleanup_fd_ __attribute__((cleanup(fd_done)))
 int fd_steal(int *fd); /* takes the descriptor away from its owner, -1 stays behind */
+
+void dir_done(DIR **dir); /* closes unless NULL */
+#define _cleanup_dir_ __attribute__((cleanup(dir_done)))
 
 /* All bytes or -errno. For regular files, pipes and blocking sockets. */
 int fd_write_all(int fd, const void *bytes, size_t size);
