@@ -19,6 +19,7 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
+#include "pkg/codec/duration.h"
 #include "pkg/cri/cri.h"
 #include "pkg/kube/event.h"
 #include "pkg/kube/kube.h"
@@ -242,7 +243,7 @@ static int new_clients(struct kubelet *kubelet, struct err *err)
 		r = new_kube(kubelet, err);
 	if (r >= 0)
 		r = cri_new(kubelet->options.loop, kubelet->config->containerruntimeendpoint,
-			    config_ms(kubelet->config->runtimerequesttimeout), &kubelet->cri, err);
+			    duration_ms(kubelet->config->runtimerequesttimeout), &kubelet->cri, err);
 	if (r >= 0 && cri_probe(kubelet->config->containerruntimeendpoint, err) < 0)
 		r = err_wrap(err,
 			     "failed to run Kubelet: validate service connection: validate CRI v1 runtime API for "
@@ -289,7 +290,7 @@ static int new_cm(struct kubelet *kubelet, struct err *err)
 		.reserved_pids = node.reserved.pids,
 		.pod_pids_limit = config->podpidslimit,
 		.cpu_cfs_quota = config->cpucfsquota,
-		.cpu_cfs_quota_period_us = config_ms(config->cpucfsquotaperiod) * US_PER_MS,
+		.cpu_cfs_quota_period_us = duration_ms(config->cpucfsquotaperiod) * US_PER_MS,
 	};
 	int r = cm_new(&options, &kubelet->cm, err);
 
@@ -351,7 +352,7 @@ static void new_runtime(struct kubelet *kubelet)
 		.cgroup_v2 = cm_is_v2(kubelet->cm),
 		.seccomp_default = config->seccompdefault,
 		.cpu_cfs_quota = config->cpucfsquota,
-		.cpu_cfs_quota_period_us = config_ms(config->cpucfsquotaperiod) * US_PER_MS,
+		.cpu_cfs_quota_period_us = duration_ms(config->cpucfsquotaperiod) * US_PER_MS,
 		.single_process_oom_kill = config->singleprocessoomkill || !cm_is_v2(kubelet->cm),
 		.tiered_memory_reservation = str_eq(config->memoryreservationpolicy, "TieredReservation"),
 		.memory_throttling_factor = config->has_memorythrottlingfactor ? config->memorythrottlingfactor : 0,
@@ -373,7 +374,7 @@ static void new_runtime(struct kubelet *kubelet)
 static struct crash_loop_policy crash_loop(const Config__KubeletConfiguration *config)
 {
 	int64_t limit_ms =
-		config->crashloopbackoff ? config_ms(config->crashloopbackoff->maxcontainerrestartperiod) : 0;
+		config->crashloopbackoff ? duration_ms(config->crashloopbackoff->maxcontainerrestartperiod) : 0;
 
 	if (limit_ms <= 0)
 		limit_ms = CRASH_LOOP_LIMIT_MS;

@@ -9,6 +9,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/log.h"
+#include "pkg/codec/duration.h"
 
 enum { TEXT_MAX = 2 << 20 };
 
@@ -355,11 +356,6 @@ size_t api_sessions(const struct api *api)
 }
 
 /* ---- the whole ---- */
-
-static int64_t duration_ms(const Config__Duration *duration)
-{
-	return duration ? duration->ns / 1000000 : 0;
-}
 
 int api_new(const struct api_options *options, struct api **ret_api, struct err *err)
 {

@@ -14,7 +14,6 @@
 #include "kubelet/config/taints.h"
 #include "kubelet/config/validate.h"
 #include "pkg/base/base.h"
-#include "pkg/base/clock.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
 #include "pkg/codec/pb.h"
@@ -500,11 +499,6 @@ void config_free(struct config *config)
 {
 	if (config)
 		arena_free(config->arena);
-}
-
-int64_t config_ms(const Config__Duration *duration)
-{
-	return duration ? duration->ns / NS_PER_MS : 0;
 }
 
 void config_print_help(void)

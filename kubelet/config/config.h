@@ -33,7 +33,5 @@ void config_free(struct config *config);
 
 void config_print_help(void);
 
-int64_t config_ms(const Config__Duration *duration); /* 0 when absent */
-
 /* One log line for each thing that was set but does nothing in this version. */
 void config_log_idle(const struct config *config);

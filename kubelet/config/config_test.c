@@ -7,6 +7,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
+#include "pkg/codec/duration.h"
 #include "pkg/test/test.h"
 
 static const char kubeadm_file[] =
@@ -54,9 +55,9 @@ TEST(a_kubeadm_file_is_completed)
 	CHECK_STR("loads", err.text, "");
 	_cleanup_free_ char *ca = xasprintf("%s/pki/ca.crt", test_folder());
 	CHECK_STR("paths are relative to the file", config->kubelet->authentication->x509->clientcafile, ca);
-	CHECK_INT("a zero duration takes the default", config_ms(config->kubelet->runtimerequesttimeout), ==, 120000);
-	CHECK_INT("report", config_ms(config->kubelet->nodestatusreportfrequency), ==, 300000);
-	CHECK_INT("update", config_ms(config->kubelet->nodestatusupdatefrequency), ==, 10000);
+	CHECK_INT("a zero duration takes the default", duration_ms(config->kubelet->runtimerequesttimeout), ==, 120000);
+	CHECK_INT("report", duration_ms(config->kubelet->nodestatusreportfrequency), ==, 300000);
+	CHECK_INT("update", duration_ms(config->kubelet->nodestatusupdatefrequency), ==, 10000);
 	CHECK_INT("given", config->kubelet->maxpods, ==, 50);
 	CHECK_STR("given", config->kubelet->cgroupdriver, "systemd");
 	CHECK_INT("given thresholds are not joined by defaults", config->kubelet->n_evictionhard, ==, 1);

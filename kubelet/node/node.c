@@ -12,6 +12,7 @@
 #include "pkg/base/log.h"
 #include "pkg/base/rand.h"
 #include "pkg/base/rate.h"
+#include "pkg/codec/duration.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/kube/listwatch.h"
@@ -195,8 +196,8 @@ static void send_status(struct node *node)
 static void status_tick(void *owner)
 {
 	struct node *node = owner;
-	int64_t period = config_ms(node->options.config->nodestatusupdatefrequency);
-	int64_t report = config_ms(node->options.config->nodestatusreportfrequency);
+	int64_t period = duration_ms(node->options.config->nodestatusupdatefrequency);
+	int64_t report = duration_ms(node->options.config->nodestatusreportfrequency);
 
 	compute_status(node);
 	bool ready = is_true(node->status, "Ready");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pkg/base/base.h"
+#include "pkg/sys/sysctl.h"
 
 /* The newest of them is namespaced since Linux 5.15. */
 static const char *const safe[] = {
@@ -30,18 +31,6 @@ static const struct {
 	{ "fs.mqueue.", "ipc" }, { "net.", "net" },
 };
 
-/* net/ipv4/conf/eth0.1/x and net.ipv4.conf.eth0/1.x are the same: what stands first says which sign separates. */
-static char *normalized(const char *name, struct arena *arena)
-{
-	char *copy = arena_strdup(arena, name);
-	size_t first = strcspn(copy, "./");
-
-	if (copy[first] == '/')
-		for (char *at = copy; *at; at++)
-			*at = *at == '/' ? '.' : *at == '.' ? '/' : *at;
-	return copy;
-}
-
 static bool matches(const char *pattern, const char *name)
 {
 	size_t size = strlen(pattern);
@@ -57,7 +46,7 @@ static bool is_allowed(const char *name, char *const *unsafe, size_t n_unsafe, s
 		if (str_eq(safe[i], name))
 			return true;
 	for (size_t i = 0; i < n_unsafe; i++)
-		if (matches(normalized(unsafe[i], arena), name))
+		if (matches(sysctl_dotted(unsafe[i], arena), name))
 			return true;
 	return false;
 }
@@ -78,7 +67,7 @@ static const char *shared_namespace(const Core__PodSpec *spec, const char *name)
 const char *sysctl_forbidden(const Core__PodSpec *spec, char *const *unsafe, size_t n_unsafe, struct arena *arena)
 {
 	for (size_t i = 0; spec->securitycontext && i < spec->securitycontext->n_sysctls; i++) {
-		const char *name = normalized(str_or(spec->securitycontext->sysctls[i]->name, ""), arena);
+		const char *name = sysctl_dotted(str_or(spec->securitycontext->sysctls[i]->name, ""), arena);
 
 		if (!is_allowed(name, unsafe, n_unsafe, arena))
 			return arena_printf(arena, "forbidden sysctl: \"%s\" not allowlisted", name);

@@ -7,6 +7,7 @@
 #include "kubelet/runtime/labels.h"
 #include "pkg/base/base.h"
 #include "pkg/codec/pb.h"
+#include "pkg/sys/sysctl.h"
 
 enum { FILE_NAME_MAX = 255 }; /* of every file system that matters */
 
@@ -89,23 +90,6 @@ static void set_ports(const Core__Pod *pod, Cri__PodSandboxConfig *config, struc
 	}
 }
 
-/* Runtimes want dots where people may write slashes. */
-static char *sysctl_name(const char *name, struct arena *arena)
-{
-	char *copy = arena_strdup(arena, str_or(name, ""));
-	size_t first = strcspn(copy, "./");
-
-	if (copy[first] != '/')
-		return copy;
-	for (char *c = copy; *c; c++) {
-		if (*c == '/')
-			*c = '.';
-		else if (*c == '.')
-			*c = '/';
-	}
-	return copy;
-}
-
 static void set_linux(const Core__Pod *pod, const struct runtime_options *options, const char *cgroup_parent,
 		      Cri__PodSandboxConfig *config, struct arena *arena)
 {
@@ -120,7 +104,7 @@ static void set_linux(const Core__Pod *pod, const struct runtime_options *option
 			PB_NEW(arena, Cri__LinuxPodSandboxConfig__SysctlsEntry,
 			       cri__linux_pod_sandbox_config__sysctls_entry__descriptor);
 
-		entry->key = sysctl_name(context->sysctls[i]->name, arena);
+		entry->key = sysctl_dotted(context->sysctls[i]->name, arena);
 		entry->value = arena_strdup(arena, str_or(context->sysctls[i]->value, ""));
 		PB_APPEND(arena, spec, sysctls, entry);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkg/codec/duration.h"
+#include "pkg/base/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -123,4 +124,9 @@ void duration_format(int64_t ns, char into[DURATION_TEXT_MAX])
 		put_decimal(into + used, DURATION_TEXT_MAX - (size_t)used, value % UINT64_C(60000000000), 1000000000,
 			    "s");
 	}
+}
+
+int64_t duration_ms(const Config__Duration *duration)
+{
+	return duration ? duration->ns / NS_PER_MS : 0;
 }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pkg/sys/sysctl.h"
+
+#include <string.h>
+
+#include "pkg/base/base.h"
+
+char *sysctl_dotted(const char *name, struct arena *arena)
+{
+	char *copy = arena_strdup(arena, str_or(name, ""));
+
+	if (copy[strcspn(copy, "./")] == '/')
+		for (char *at = copy; *at; at++)
+			*at = *at == '/' ? '.' : *at == '.' ? '/' : *at;
+	return copy;
+}
