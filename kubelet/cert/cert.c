@@ -26,25 +26,14 @@ struct certs {
 	int inotify;
 };
 
-static int read_text(const char *path, char **ret_text, struct err *err)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(FILE_MAX);
-	int code = file_read(path, &text, err);
-
-	if (code < 0)
-		return code;
-	*ret_text = buf_steal(&text);
-	return 0;
-}
-
 /* Reads a pair that can be used; both or nothing. */
 static int read_pair(const struct certs *certs, char **ret_certificate, char **ret_key, struct err *err)
 {
 	_cleanup_free_ char *certificate = NULL, *key = NULL;
-	int code = read_text(certs->certificate_path, &certificate, err);
+	int code = file_read_copy(certs->certificate_path, FILE_MAX, &certificate, err);
 
 	if (code == 0)
-		code = read_text(certs->key_path, &key, err);
+		code = file_read_copy(certs->key_path, FILE_MAX, &key, err);
 	if (code == 0)
 		code = x509_check_pair(certificate, key, err);
 	if (code < 0)
@@ -95,7 +84,7 @@ static bool take_text(char **place, char *fresh)
 static int read_client_ca(const struct certs *certs, char **ret_text, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	int code = read_text(certs->client_ca_path, &text, err);
+	int code = file_read_copy(certs->client_ca_path, FILE_MAX, &text, err);
 
 	if (code < 0)
 		return err_wrap(err, "unable to load client CA file %s", certs->client_ca_path);

@@ -278,7 +278,7 @@ static void remove_logs(const char *log_path)
 {
 	const char *slash = log_path ? strrchr(log_path, '/') : NULL;
 	_cleanup_free_ char *folder = slash ? xstrndup(log_path, (size_t)(slash - log_path)) : NULL;
-	DIR *open_folder = folder ? opendir(folder) : NULL;
+	_cleanup_dir_ DIR *open_folder = folder ? opendir(folder) : NULL;
 
 	if (!open_folder)
 		return;
@@ -289,7 +289,6 @@ static void remove_logs(const char *log_path)
 		    (entry->d_name[size] == 0 || entry->d_name[size] == '.'))
 			unlinkat(dirfd(open_folder), entry->d_name, 0);
 	}
-	closedir(open_folder);
 }
 
 static void remove_files(void *owner)

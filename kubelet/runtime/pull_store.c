@@ -356,7 +356,7 @@ static int scan_record(struct pull_job *job, const char *path, const struct buf 
 static void scan_folder(struct pull_job *job, const char *folder,
 			int (*scan)(struct pull_job *job, const char *path, const struct buf *json, struct err *err))
 {
-	DIR *dir = opendir(folder);
+	_cleanup_dir_ DIR *dir = opendir(folder);
 	struct err err, first = { 0 };
 	int64_t n_bad = 0;
 
@@ -379,7 +379,6 @@ static void scan_folder(struct pull_job *job, const char *folder,
 			}
 		}
 	}
-	closedir(dir);
 	if (n_bad > 0)
 		log_error(&first, "Some records of image pulls cannot be read: their images must be pulled again",
 			  "folder", folder, "files", log_i64(n_bad), NULL);

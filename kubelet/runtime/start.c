@@ -20,16 +20,6 @@
 
 /* ---- file work that both need ---- */
 
-static int read_text(const char *path, size_t limit, struct arena *arena, const char **ret_text, struct err *err)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(limit);
-
-	if (file_read(path, &text, err) < 0)
-		return err->code;
-	*ret_text = arena_strdup(arena, buf_text(&text));
-	return 0;
-}
-
 /* The same inode stays: it is mounted in containers that run. They never see it empty, not even on a full disk. */
 static int write_in_place(const char *path, const struct buf *content, mode_t mode, struct err *err)
 {
@@ -115,7 +105,8 @@ static void run_prepare(void *owner)
 	if (dir_make_all(run->log_dir, 0755, &run->file_err) < 0)
 		return;
 	if (!str_empty(resolv_conf))
-		read_text(resolv_conf, DNS_RESOLV_CONF_MAX_BYTES, action->arena, &run->resolv_conf, &run->file_err);
+		file_read_text(resolv_conf, DNS_RESOLV_CONF_MAX_BYTES, action->arena, &run->resolv_conf,
+			       &run->file_err);
 }
 
 static void run_prepared(void *owner, const void *result, const struct err *err)
@@ -310,7 +301,7 @@ static void prepared(void *owner, const void *result, const struct err *err)
 /* The runtime lost its history (a wiped disk, a new runtime), but logs tell how often this container ran. */
 static int32_t count_logs(const char *folder)
 {
-	DIR *open_folder = opendir(folder);
+	_cleanup_dir_ DIR *open_folder = opendir(folder);
 	int64_t count = 0;
 
 	if (!open_folder)
@@ -324,7 +315,6 @@ static int32_t count_logs(const char *folder)
 		    str_to_i64(number, 0, INT32_MAX - 1, &value) == 0)
 			count = MAX(count, value + 1);
 	}
-	closedir(open_folder);
 	return (int32_t)count;
 }
 
@@ -353,7 +343,7 @@ static int make_hosts_file(struct start *start, struct err *err)
 	struct arena *arena = start->action.arena;
 	const char *node_hosts = NULL;
 
-	if (pod->spec->hostnetwork && read_text("/etc/hosts", DNS_HOSTS_MAX_BYTES, arena, &node_hosts, err) < 0)
+	if (pod->spec->hostnetwork && file_read_text("/etc/hosts", DNS_HOSTS_MAX_BYTES, arena, &node_hosts, err) < 0)
 		return err->code;
 	dns_hosts_file(pod, start->host, start->domain, start->ips, start->n_ips, node_hosts, &content);
 	if (content.overflow)
@@ -376,7 +366,7 @@ static void prepare(void *owner)
 		return;
 	}
 	if (!str_empty(resolv_conf) &&
-	    read_text(resolv_conf, DNS_RESOLV_CONF_MAX_BYTES, arena, &start->resolv_conf, err) < 0)
+	    file_read_text(resolv_conf, DNS_RESOLV_CONF_MAX_BYTES, arena, &start->resolv_conf, err) < 0)
 		return;
 	if (start->host && make_hosts_file(start, err) < 0)
 		return;

@@ -35,6 +35,11 @@ char *xstrdup(const char *text)
 	return or_die(strdup(text));
 }
 
+char *xstrdup_or_null(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
 char *xstrndup(const char *text, size_t size)
 {
 	return or_die(strndup(text, size));

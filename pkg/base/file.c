@@ -93,6 +93,26 @@ static int sync_folder_of(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+int file_read_text(const char *path, size_t limit, struct arena *arena, const char **ret_text, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(limit);
+	int code = file_read(path, &text, err);
+
+	if (code >= 0)
+		*ret_text = arena_strdup(arena, buf_text(&text));
+	return code;
+}
+
+int file_read_copy(const char *path, size_t limit, char **ret_text, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(limit);
+	int code = file_read(path, &text, err);
+
+	if (code >= 0)
+		*ret_text = xstrdup(buf_text(&text));
+	return code;
+}
+
 int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, struct err *err)
 {
 	_cleanup_free_ char *name = xasprintf("%s.new", path);

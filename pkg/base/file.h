@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "pkg/base/arena.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/err.h"
 
@@ -28,6 +29,10 @@ int fd_write_all(int fd, const void *bytes, size_t size);
  * buffer's limit. Works for /proc and /sys files, whose size is not known ahead.
  */
 int file_read(const char *path, struct buf *into, struct err *err);
+
+/* The same as one text in the arena, or malloc'ed. */
+int file_read_text(const char *path, size_t limit, struct arena *arena, const char **ret_text, struct err *err);
+int file_read_copy(const char *path, size_t limit, char **ret_text, struct err *err);
 
 /*
  * Replaces the file so that a reader sees the old content or the new one, never a mixture, also after power loss.

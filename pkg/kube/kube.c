@@ -46,23 +46,16 @@ static void use_identity(struct kube *kube)
 		kube->http = http_client_new(kube->loop, &identity);
 }
 
-static char *read_pem(const char *path, struct err *err)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(PEM_MAX);
-
-	return file_read(path, &text, err) < 0 ? NULL : xstrdup(buf_text(&text));
-}
-
 /* Certificate and key are replaced one after the other; a pair that does not fit is looked at again next time. */
 static void look_at_files(void *owner)
 {
 	struct kube *kube = owner;
+	_cleanup_free_ char *certificate = NULL, *key = NULL;
 	struct err err;
-	_cleanup_free_ char *certificate = read_pem(kube->certificate_file, &err);
-	_cleanup_free_ char *key = certificate ? read_pem(kube->key_file, &err) : NULL;
 
 	loop_timer_start(&kube->reload, RELOAD_MS);
-	if (!key) {
+	if (file_read_copy(kube->certificate_file, PEM_MAX, &certificate, &err) < 0 ||
+	    file_read_copy(kube->key_file, PEM_MAX, &key, &err) < 0) {
 		log_error(&err, "Failed to reload the client certificate; the former one stays in use", NULL);
 		return;
 	}
@@ -80,21 +73,16 @@ static void look_at_files(void *owner)
 	log_info("Client certificate changed", "certFile", kube->certificate_file, NULL);
 }
 
-static char *copy_or_null(const char *text)
-{
-	return text ? xstrdup(text) : NULL;
-}
-
 struct kube *kube_new(struct loop *loop, const struct kubeconfig *config, const char *user_agent)
 {
 	struct kube *kube = xcalloc(1, sizeof *kube);
 
 	kube->loop = loop;
-	kube->ca = copy_or_null(config->ca);
-	kube->certificate = copy_or_null(config->certificate);
-	kube->key = copy_or_null(config->key);
-	kube->certificate_file = copy_or_null(config->certificate_file);
-	kube->key_file = copy_or_null(config->key_file);
+	kube->ca = xstrdup_or_null(config->ca);
+	kube->certificate = xstrdup_or_null(config->certificate);
+	kube->key = xstrdup_or_null(config->key);
+	kube->certificate_file = xstrdup_or_null(config->certificate_file);
+	kube->key_file = xstrdup_or_null(config->key_file);
 	kube->insecure = config->insecure;
 	use_identity(kube);
 	loop_timer_init(&kube->reload, loop, look_at_files, kube);
@@ -103,7 +91,7 @@ struct kube *kube_new(struct loop *loop, const struct kubeconfig *config, const 
 	kube->server = xstrdup(config->server);
 	kube->user_agent = xasprintf("User-Agent: %s", user_agent);
 	kube->token = config->token ? xasprintf("Authorization: Bearer %s", config->token) : NULL;
-	kube->token_file = copy_or_null(config->token_file);
+	kube->token_file = xstrdup_or_null(config->token_file);
 	return kube;
 }
 

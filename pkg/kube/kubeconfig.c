@@ -11,17 +11,6 @@
 
 enum { FILE_MAX = 1024 * 1024 }; /* a kubeconfig with embedded certificates is 6 KiB; people collect clusters in it */
 
-static int read_file(struct arena *arena, const char *path, const char **ret_text, struct err *err)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(FILE_MAX);
-	int code = file_read(path, &text, err);
-
-	if (code < 0)
-		return code;
-	*ret_text = arena_strndup(arena, buf_text(&text), text.size);
-	return 0;
-}
-
 /* Paths in a kubeconfig are relative to its folder. */
 static const char *beside(struct arena *arena, const char *config_path, const char *path)
 {
@@ -45,7 +34,7 @@ static int take_pem(struct arena *arena, const char *config_path, const Protobuf
 	const char *path = beside(arena, config_path, file);
 	if (ret_file)
 		*ret_file = path;
-	return read_file(arena, path, ret_pem, err);
+	return file_read_text(path, FILE_MAX, arena, ret_pem, err);
 }
 
 static const Config__Cluster *find_cluster(const Config__Kubeconfig *file, const char *name)
@@ -123,7 +112,7 @@ int kubeconfig_load(const char *path, struct kubeconfig **ret_config, struct err
 	ProtobufCMessage *file;
 
 	config->arena = arena;
-	int code = read_file(arena, path, &yaml, err);
+	int code = file_read_text(path, FILE_MAX, arena, &yaml, err);
 	if (code == 0) {
 		code = yaml_to_json(yaml, strlen(yaml), &json, err);
 		if (code == 0)

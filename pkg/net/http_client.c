@@ -141,18 +141,13 @@ static void identity_done(struct identity *identity)
 	free(identity->key);
 }
 
-static char *copy_or_null(const char *text)
-{
-	return text ? xstrdup(text) : NULL;
-}
-
 void http_client_set_identity(struct http_client *client, const struct http_identity *identity)
 {
 	identity_done(&client->identity);
 	client->identity = (struct identity){
-		.ca = copy_or_null(identity->ca),
-		.certificate = copy_or_null(identity->certificate),
-		.key = copy_or_null(identity->key),
+		.ca = xstrdup_or_null(identity->ca),
+		.certificate = xstrdup_or_null(identity->certificate),
+		.key = xstrdup_or_null(identity->key),
 		.insecure = identity->insecure,
 	};
 }

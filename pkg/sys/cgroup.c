@@ -278,7 +278,7 @@ int cgroup_read(const struct cgroup_layout *layout, enum cgroup_controller contr
 static void walk(char path[PATH_MAX], int depth, void (*visit)(const char *path, void *owner), void *owner)
 {
 	size_t size = strlen(path);
-	DIR *folder = depth < DEPTH_MAX ? opendir(path) : NULL;
+	_cleanup_dir_ DIR *folder = depth < DEPTH_MAX ? opendir(path) : NULL;
 
 	for (struct dirent *entry; folder && (entry = readdir(folder));) {
 		if (entry->d_type != DT_DIR || str_eq(entry->d_name, ".") || str_eq(entry->d_name, "..") ||
@@ -288,8 +288,6 @@ static void walk(char path[PATH_MAX], int depth, void (*visit)(const char *path,
 		walk(path, depth + 1, visit, owner);
 		path[size] = 0;
 	}
-	if (folder)
-		closedir(folder);
 	visit(path, owner);
 }
 
@@ -373,7 +371,7 @@ int cgroup_each(const struct cgroup_layout *layout, const char *group, void (*fo
 			continue;
 		if (path_of(layout, i, group, path, err) < 0)
 			return err->code;
-		DIR *folder = opendir(path);
+		_cleanup_dir_ DIR *folder = opendir(path);
 
 		if (!folder && errno != ENOENT)
 			return err_errno(err, "cannot list the cgroup %s", path);
@@ -381,8 +379,6 @@ int cgroup_each(const struct cgroup_layout *layout, const char *group, void (*fo
 			if (entry->d_type == DT_DIR && !str_eq(entry->d_name, ".") && !str_eq(entry->d_name, "..") &&
 			    map_size(names) < CHILDREN_MAX)
 				map_set(names, entry->d_name, names);
-		if (folder)
-			closedir(folder);
 	}
 	for (size_t at = 0; map_next(names, &at, &name, &value);)
 		found(owner, name);
