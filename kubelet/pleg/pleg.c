@@ -167,7 +167,7 @@ static void read_end(struct read *read)
 	struct pleg *pleg = entry->pleg;
 	struct arena *old = entry->pod ? entry->pod->arena : NULL;
 	bool failed = read->err.code != 0, tell = read->tell && !failed, first = read->first;
-	char uid[256];
+	_cleanup_free_ char *uid = xstrdup(entry->uid);
 
 	entry->read = NULL;
 	pleg->n_tasks--;
@@ -185,7 +185,6 @@ static void read_end(struct read *read)
 			arena_free(read->arena);
 	}
 
-	snprintf(uid, sizeof uid, "%s", entry->uid);
 	while (!list_empty(&read->refreshes))
 		refresh_end(list_first(&read->refreshes, struct refresh, link), entry->pod,
 			    read->err.code ? &read->err : NULL);

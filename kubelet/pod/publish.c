@@ -9,6 +9,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/log.h"
 #include "pkg/codec/pb.h"
+#include "pkg/kube/kube.h"
 
 enum {
 	GATHER_MS = 400,     /* a plain pod is up within it, and then never needs to be told as being created */
@@ -81,10 +82,13 @@ static bool is_urgent(const struct worker *worker, const Core__PodStatus *status
 
 static void request_back(struct worker *worker, const struct err *err)
 {
+	char name[KUBE_POD_NAME_MAX];
+
 	worker->request = NULL;
 	if (err) {
 		if (err->code != -ECANCELED)
-			log_error(err, "Failed to update status for pod", "podUID", worker->uid, NULL);
+			log_error(err, "Failed to update status for pod", "pod",
+				  kube_pod_name(worker->object.pod, name), "podUID", worker->uid, NULL);
 		worker->write_not_before_ms = now_ms(worker) + RETRY_MS;
 	}
 	worker->dirty = true;
@@ -130,11 +134,13 @@ static void write_status(struct worker *worker, struct arena *arena, Core__PodSt
 {
 	const struct pods_world *world = &worker->pods->options.world;
 	_cleanup_buf_ struct buf json = BUF_INIT(PATCH_MAX);
+	char name[KUBE_POD_NAME_MAX];
 	struct err err;
 
 	worker->write_at_ms = 0;
 	if (status_patch(worker->object.pod, status, &json, &err) < 0) {
-		log_error(&err, "Failed to build the status of a pod", "podUID", worker->uid, NULL);
+		log_error(&err, "Failed to build the status of a pod", "pod", kube_pod_name(worker->object.pod, name),
+			  "podUID", worker->uid, NULL);
 		arena_free(arena);
 		worker->write_not_before_ms = now_ms(worker) + RETRY_MS;
 		worker_due_in(worker, RETRY_MS);

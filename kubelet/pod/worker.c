@@ -9,6 +9,7 @@
 #include "pkg/codec/duration.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/rfc3339.h"
+#include "pkg/kube/kube.h"
 
 enum {
 	RETRY_MS = 10000,      /* after a failed step, stock's back-off of a pod's sync */
@@ -189,6 +190,7 @@ static void admit(struct worker *worker)
 	const struct pods_world *world = &worker->pods->options.world;
 	const Core__Pod *pod = worker->object.pod;
 	const struct runtime_pod *found = observed(worker);
+	char name[KUBE_POD_NAME_MAX];
 	_cleanup_arena_ struct arena *arena = arena_new();
 	const char *reason = NULL, *message = NULL;
 
@@ -203,8 +205,8 @@ static void admit(struct worker *worker)
 	worker->reject_reason = xstrdup(reason);
 	worker->reject_message = xstrdup(message);
 	event(worker, NULL, "Warning", reason, message);
-	log_info("Pod was rejected", "pod", pod->metadata->name, "namespace", str_or(pod->metadata->namespace_, ""),
-		 "reason", reason, "message", message, NULL);
+	log_info("Pod was rejected", "pod", kube_pod_name(pod, name), "podUID", worker->uid, "reason", reason,
+		 "message", message, NULL);
 }
 
 static void note_end(struct worker *worker)
@@ -277,18 +279,10 @@ static void compute_status(struct worker *worker)
 	worker->status = status;
 }
 
-static char *pod_text(const struct worker *worker, char text[TEXT_MAX])
-{
-	const Meta__ObjectMeta *meta = worker->object.pod->metadata;
-
-	snprintf(text, TEXT_MAX, "%s_%s(%s)", meta->name, str_or(meta->namespace_, ""), meta->uid);
-	return text;
-}
-
 /* Once per wait: the event, and what the status says meanwhile. */
 static void note_back_off(struct worker *worker, const struct plan_input *input)
 {
-	char pod[TEXT_MAX], message[2 * TEXT_MAX], delay[DURATION_TEXT_MAX];
+	char pod[KUBE_POD_NAME_MAX], message[2 * TEXT_MAX], delay[DURATION_TEXT_MAX];
 
 	for (size_t i = 0; !worker->ending && i < worker->n_containers; i++) {
 		const char *name = worker->object.pod->spec->containers[i]->name;
@@ -297,10 +291,10 @@ static void note_back_off(struct worker *worker, const struct plan_input *input)
 		if (waits && !worker->backing_off[i]) {
 			duration_format(worker->containers[i].crash_loop.delay_ms * NS_PER_MS, delay);
 			snprintf(message, sizeof message, "back-off %s restarting failed container=%s pod=%s", delay,
-				 name, pod_text(worker, pod));
+				 name, kube_pod_text(worker->object.pod, pod));
 			set_waiting(worker, i, "CrashLoopBackOff", message);
 			snprintf(message, sizeof message, "Back-off restarting failed container %s in pod %s", name,
-				 pod_text(worker, pod));
+				 kube_pod_text(worker->object.pod, pod));
 			event(worker, name, "Warning", "BackOff", message);
 		}
 		worker->backing_off[i] = waits;
@@ -331,12 +325,13 @@ static struct plan_input situation(struct worker *worker)
 static void step_failed(struct worker *worker, const struct pods_outcome *outcome, const struct err *err)
 {
 	int64_t retry_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : RETRY_MS;
+	char name[KUBE_POD_NAME_MAX];
 
 	if (worker->doing == PLAN_UNMOUNT || worker->doing == PLAN_DESTROY_CGROUP)
 		retry_ms = RETRY_CLEAN_MS;
-	log_error(err, "Step of a pod failed, will try again", "pod",
-		  worker->object.pod ? worker->object.pod->metadata->name : "", "podUID", worker->uid, "retryMs",
-		  log_i64(retry_ms), NULL);
+	if (err->code != -ECANCELED)
+		log_error(err, "Step of a pod failed, will try again", "pod", kube_pod_name(worker->object.pod, name),
+			  "podUID", worker->uid, "retryMs", log_i64(retry_ms), NULL);
 	if (worker->doing == PLAN_START_CONTAINER && worker->doing_container < worker->n_containers) {
 		set_waiting(worker, worker->doing_container, str_or(outcome->reason, "CreateContainerError"),
 			    outcome->message ? outcome->message : err->text);

@@ -5,6 +5,7 @@
 #include "kubelet/runtime/request.h"
 #include "pkg/base/base.h"
 #include "pkg/codec/pb.h"
+#include "pkg/kube/kube.h"
 
 #define RUNTIME_DEFAULT CRI__SECURITY_PROFILE__PROFILE_TYPE__RuntimeDefault
 #define UNCONFINED CRI__SECURITY_PROFILE__PROFILE_TYPE__Unconfined
@@ -45,35 +46,34 @@ int request_check_non_root(const Core__Pod *pod, const Core__Container *containe
 	const Core__SecurityContext *own = context_of(container);
 	const Core__PodSecurityContext *common = pod_context_of(pod);
 	bool non_root = own->has_runasnonroot ? own->runasnonroot : common->runasnonroot;
-	const char *name = pod->metadata->name, *namespace_ = pod->metadata->namespace_, *uid = pod->metadata->uid;
+	char text[KUBE_POD_NAME_MAX];
+	const char *name = kube_pod_text(pod, text);
 	int64_t user;
 
 	if (!non_root)
 		return 0;
 	if (run_as_user(pod, container, &user)) {
 		if (user == 0)
-			return err_set(
-				err, -EPERM,
-				"container's runAsUser breaks non-root policy (pod: \"%s_%s(%s)\", container: %s)",
-				name, namespace_, uid, container->name);
+			return err_set(err, -EPERM,
+				       "container's runAsUser breaks non-root policy (pod: \"%s\", container: %s)",
+				       name, container->name);
 		return 0;
 	}
 	if (!image->has_uid && !str_empty(image->username))
 		return err_set(err, -EPERM,
 			       "container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is "
-			       "non-root (pod: \"%s_%s(%s)\", container: %s)",
-			       image->username, name, namespace_, uid, container->name);
+			       "non-root (pod: \"%s\", container: %s)",
+			       image->username, name, container->name);
 	if (image->has_uid && image->uid == 0)
-		return err_set(
-			err, -EPERM,
-			"container has runAsNonRoot and image will run as root (pod: \"%s_%s(%s)\", container: %s)",
-			name, namespace_, uid, container->name);
+		return err_set(err, -EPERM,
+			       "container has runAsNonRoot and image will run as root (pod: \"%s\", container: %s)",
+			       name, container->name);
 	if (image->has_uid && (image->uid < 0 || image->uid > INT32_MAX))
 		return err_set(err, -EPERM,
 			       "container has runAsNonRoot and image has an invalid user id (%" PRId64
-			       "). (Must be 1-(%d)): must be between 0 and %d, inclusive (pod: \"%s_%s(%s)\", "
+			       "). (Must be 1-(%d)): must be between 0 and %d, inclusive (pod: \"%s\", "
 			       "container: %s)",
-			       image->uid, INT32_MAX, INT32_MAX, name, namespace_, uid, container->name);
+			       image->uid, INT32_MAX, INT32_MAX, name, container->name);
 	return 0;
 }
 

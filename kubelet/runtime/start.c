@@ -17,6 +17,7 @@
 #include "pkg/base/log.h"
 #include "pkg/base/rand.h"
 #include "pkg/codec/pb.h"
+#include "pkg/kube/kube.h"
 
 /* ---- file work that both need ---- */
 
@@ -40,16 +41,18 @@ static int write_in_place(const char *path, const struct buf *content, mode_t mo
 
 static void tell_dns_notes(struct action *action, const Core__Pod *pod, const struct dns_notes *notes)
 {
+	char name[KUBE_POD_NAME_MAX];
+
 	if (notes->nameservers)
 		action_event(action, pod, NULL, "Warning", "DNSConfigForming", "%s", notes->nameservers);
 	if (notes->searches)
 		action_event(action, pod, NULL, "Warning", "DNSConfigForming", "%s", notes->searches);
 	if (notes->missing_cluster_dns)
 		action_event(action, pod, NULL, "Warning", "MissingClusterDNS",
-			     "pod: \"%s_%s(%s)\". kubelet does not have ClusterDNS IP configured and cannot create Pod "
+			     "pod: \"%s\". kubelet does not have ClusterDNS IP configured and cannot create Pod "
 			     "using "
 			     "\"ClusterFirst\" policy. Falling back to \"Default\" policy.",
-			     pod->metadata->name, pod->metadata->namespace_, pod->metadata->uid);
+			     kube_pod_text(pod, name));
 }
 
 /* ---- sandbox ---- */
@@ -66,14 +69,14 @@ struct run {
 static void run_failed(struct run *run, const char *reason, const struct err *err)
 {
 	struct action *action = &run->action;
-	const Meta__ObjectMeta *meta = run->context.pod->metadata;
+	char name[KUBE_POD_NAME_MAX];
 
 	action_event(action, run->context.pod, NULL, "Warning", "FailedCreatePodSandBox",
 		     "Failed to create pod sandbox: %s", err->text);
 	action->err = *err;
 	action_fail(action, reason,
-		    arena_printf(action->arena, "Failed to create sandbox for pod \"%s_%s(%s)\": %s", meta->name,
-				 meta->namespace_, meta->uid, err->text));
+		    arena_printf(action->arena, "Failed to create sandbox for pod \"%s\": %s",
+				 kube_pod_text(run->context.pod, name), err->text));
 }
 
 static void run_done(void *owner, const void *result, const struct err *err)

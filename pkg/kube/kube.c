@@ -134,9 +134,22 @@ char *kube_escape(struct arena *arena, const char *text)
 	return escaped;
 }
 
-char *kube_pod_name(struct arena *arena, const Core__Pod *pod)
+const char *kube_pod_name(const Core__Pod *pod, char into[KUBE_POD_NAME_MAX])
 {
-	return arena_printf(arena, "%s/%s", str_or(pod->metadata->namespace_, ""), str_or(pod->metadata->name, ""));
+	into[0] = 0;
+	if (pod)
+		snprintf(into, KUBE_POD_NAME_MAX, "%s/%s", str_or(pod->metadata->namespace_, ""),
+			 str_or(pod->metadata->name, ""));
+	return into;
+}
+
+const char *kube_pod_text(const Core__Pod *pod, char into[KUBE_POD_NAME_MAX])
+{
+	into[0] = 0;
+	if (pod)
+		snprintf(into, KUBE_POD_NAME_MAX, "%s_%s(%s)", str_or(pod->metadata->name, ""),
+			 str_or(pod->metadata->namespace_, ""), str_or(pod->metadata->uid, ""));
+	return into;
 }
 
 /* A token file is read for each request: tokens in it are renewed by somebody else, and it is small. */

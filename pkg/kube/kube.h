@@ -55,8 +55,11 @@ struct task *kube_ask(struct kube *kube, const struct kube_ask *ask, task_done_f
 /* A query value, percent-encoded, in the arena. */
 char *kube_escape(struct arena *arena, const char *text);
 
-/* "default/nginx" */
-char *kube_pod_name(struct arena *arena, const Core__Pod *pod);
+enum { KUBE_POD_NAME_MAX = 512 }; /* the API allows 63 + 253 bytes, and 36 of a uid are the usual */
+
+/* For logs "default/nginx", for users "nginx_default(uid)"; "" of NULL. They answer `into`. */
+const char *kube_pod_name(const Core__Pod *pod, char into[KUBE_POD_NAME_MAX]);
+const char *kube_pod_text(const Core__Pod *pod, char into[KUBE_POD_NAME_MAX]);
 
 /* ---- for listwatch.c: a streaming GET, each line of the answer to `line` ---- */
 struct task *kube_watch(struct kube *kube, const char *path, const char *query,
