@@ -31,7 +31,6 @@ struct sim_pod {
 	size_t n_sandboxes;
 	struct runtime_container containers[MAX_CONTAINERS];
 	size_t n_containers;
-	struct runtime_pod view;
 };
 
 struct op {
@@ -53,6 +52,7 @@ static struct sim {
 	struct op ops[MAX_OPS];
 	struct pods *kubelet;
 	int requests, events;
+	struct arena *turn; /* what observed() answered since control was last with the loop */
 } sim;
 
 static uint32_t dice(uint32_t sides)
@@ -98,18 +98,39 @@ static void wake_in(void *owner, int64_t delay_ms)
 
 /* ---- runtime ---- */
 
+/* Nothing of it may be used any more: the sanitizer sees who does. */
+static void turn_over(void)
+{
+	arena_free(sim.turn);
+	sim.turn = NULL;
+}
+
+static void *copied(const void *from, size_t size)
+{
+	void *copy;
+
+	if (!sim.turn)
+		sim.turn = arena_new();
+	copy = arena_alloc(sim.turn, size);
+	memcpy(copy, from, size);
+	return copy;
+}
+
 static const struct runtime_pod *observed(void *owner, const char *uid)
 {
 	struct sim_pod *pod = by_uid(uid);
+	struct runtime_pod view;
 
 	if (!pod || (pod->n_sandboxes == 0 && pod->n_containers == 0))
 		return NULL;
-	pod->view = (struct runtime_pod){ .uid = pod->uid,
-					  .sandboxes = pod->sandboxes,
-					  .n_sandboxes = pod->n_sandboxes,
-					  .containers = pod->containers,
-					  .n_containers = pod->n_containers };
-	return &pod->view;
+	view = (struct runtime_pod){
+		.uid = pod->uid,
+		.sandboxes = copied(pod->sandboxes, sizeof pod->sandboxes),
+		.n_sandboxes = pod->n_sandboxes,
+		.containers = copied(pod->containers, sizeof pod->containers),
+		.n_containers = pod->n_containers,
+	};
+	return copied(&view, sizeof view);
 }
 
 static uint64_t hash(const Core__Container *container)
@@ -184,8 +205,26 @@ static void kill_pod(struct sim_pod *pod)
 #define REMOVE_AT(array, n, index) \
 	memmove((array) + (index), (array) + (index) + 1, (--(n) - (index)) * sizeof *(array))
 
+static size_t container_at(const struct sim_pod *pod, const struct plan_step *step)
+{
+	for (size_t i = 0; i < pod->n_containers; i++)
+		if (str_eq(pod->containers[i].id, step->instance->id))
+			return i;
+	test_fail(__FILE__, __LINE__, "there is no container %s", step->instance->id);
+}
+
+static size_t sandbox_at(const struct sim_pod *pod, const struct plan_step *step)
+{
+	for (size_t i = 0; i < pod->n_sandboxes; i++)
+		if (str_eq(pod->sandboxes[i].id, step->sandbox->id))
+			return i;
+	test_fail(__FILE__, __LINE__, "there is no sandbox %s", step->sandbox->id);
+}
+
 static void take_effect(struct sim_pod *pod, const struct pods_act *act)
 {
+	size_t index;
+
 	switch (act->step->kind) {
 	case PLAN_PREPARE:
 		pod->prepared = true;
@@ -203,13 +242,15 @@ static void take_effect(struct sim_pod *pod, const struct pods_act *act)
 		kill_pod(pod);
 		break;
 	case PLAN_KILL_CONTAINER:
-		end_container((struct runtime_container *)(uintptr_t)act->step->instance, 143);
+		end_container(&pod->containers[container_at(pod, act->step)], 143);
 		break;
 	case PLAN_REMOVE_CONTAINER:
-		REMOVE_AT(pod->containers, pod->n_containers, (size_t)(act->step->instance - pod->containers));
+		index = container_at(pod, act->step);
+		REMOVE_AT(pod->containers, pod->n_containers, index);
 		break;
 	case PLAN_REMOVE_SANDBOX:
-		REMOVE_AT(pod->sandboxes, pod->n_sandboxes, (size_t)(act->step->sandbox - pod->sandboxes));
+		index = sandbox_at(pod, act->step);
+		REMOVE_AT(pod->sandboxes, pod->n_sandboxes, index);
 		break;
 	case PLAN_UNMOUNT:
 		for (size_t i = 0; i < pod->n_containers; i++)
@@ -428,6 +469,7 @@ static void start_kubelet(void)
 	for (size_t i = 0; i < MAX_PODS; i++)
 		if (sim.pods[i].n_sandboxes || sim.pods[i].mounted || sim.pods[i].prepared)
 			pods_found(sim.kubelet, sim.pods[i].uid);
+	turn_over();
 }
 
 static void note_stopped(void *owner)
@@ -448,6 +490,7 @@ static void stop_kubelet(void)
 	pods_run(old);
 	CHECK("it stops", stopped);
 	pods_free(old);
+	turn_over();
 }
 
 /* Lets time pass; whatever is due happens in order. */
@@ -455,6 +498,7 @@ static void pass(int64_t ms)
 {
 	int64_t end = sim.now_ms + ms;
 
+	turn_over();
 	for (int rounds = 0;; rounds++) {
 		struct op *first = NULL;
 		bool wakes;
@@ -475,6 +519,7 @@ static void pass(int64_t ms)
 		} else {
 			op_end(first);
 		}
+		turn_over();
 	}
 	sim.now_ms = end;
 }

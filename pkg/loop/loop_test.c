@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "pkg/base/base.h"
+#include "pkg/base/rand.h"
 #include "pkg/test/test.h"
 
 struct seen {
@@ -66,25 +67,56 @@ TEST(timers_fire_once_in_order_and_stop_at_once)
 	loop_free(seen.loop);
 }
 
-TEST(many_timers_keep_heap_order)
-{
-	enum { N = 500 };
-	struct loop *loop = loop_new();
-	static struct loop_timer timers[N];
-	struct seen seen = { .loop = loop };
+struct many {
+	struct loop *loop;
+	struct one {
+		struct many *many;
+		struct loop_timer timer;
+		int64_t due_ms;
+	} ones[500];
+	size_t n_fired, n_wanted;
+	int64_t last_ms;
+};
 
-	for (int i = 0; i < N; i++) {
-		loop_timer_init(&timers[i], loop, fire_a, &seen);
-		loop_timer_start(&timers[i], 100000 + i * 7919 % N);
+static void fire_one(void *owner)
+{
+	struct one *one = owner;
+	struct many *many = one->many;
+
+	CHECK_INT("not early", loop_now_ms(many->loop), >=, one->due_ms);
+	CHECK_INT("in order", one->due_ms, >=, many->last_ms);
+	many->last_ms = one->due_ms;
+	if (++many->n_fired == many->n_wanted)
+		loop_stop(many->loop);
+}
+
+TEST(many_timers_fire_in_order_whatever_is_stopped_between)
+{
+	static struct many many;
+	size_t n = ARRAY_LEN(many.ones);
+
+	many.loop = loop_new();
+	for (size_t i = 0; i < n; i++) {
+		struct one *one = &many.ones[i];
+		int64_t delay_ms = 20 + rand_below(200);
+
+		one->many = &many;
+		loop_timer_init(&one->timer, many.loop, fire_one, one);
+		loop_timer_start(&one->timer, 1 + rand_below(300));
+		loop_timer_start(&one->timer, delay_ms); /* the later word counts */
+		one->due_ms = one->timer.due_ms;
+		many.n_wanted++;
 	}
-	for (int i = 0; i < N; i += 3)
-		loop_timer_stop(&timers[i]);
-	for (int i = 0; i < N; i += 3)
-		loop_timer_stop(&timers[i]);
-	for (int i = 0; i < N; i++)
-		if (i % 3)
-			loop_timer_stop(&timers[i]);
-	loop_free(loop); /* asserts that none is left */
+	for (size_t i = 0; i < n; i += 3) {
+		loop_timer_stop(&many.ones[i].timer);
+		loop_timer_stop(&many.ones[i].timer);
+		many.n_wanted--;
+	}
+	loop_run(many.loop);
+	CHECK_INT("each that was left, once", many.n_fired, ==, many.n_wanted);
+	for (size_t i = 0; i < n; i++)
+		CHECK("none runs", !loop_timer_is_running(&many.ones[i].timer));
+	loop_free(many.loop);
 }
 
 static void posted(void *arg)
