@@ -99,8 +99,8 @@ void pods_serve(struct call *call)
 	list->names = arena_alloc(call->arena, (list->n + 1) * sizeof *list->names);
 	at = 0;
 	for (size_t i = 0; i < list->n && (pod = pods->next(pods->owner, &at)); i++) {
-		list->names[i].namespace_ = arena_strdup(call->arena, str_or(pod->metadata->namespace_, ""));
-		list->names[i].name = arena_strdup(call->arena, str_or(pod->metadata->name, ""));
+		list->names[i].namespace_ = arena_text(call->arena, pod->metadata->namespace_);
+		list->names[i].name = arena_text(call->arena, pod->metadata->name);
 	}
 	if (sink_open(&list->sink, call->api->options.loop, call->api->gate, call->id, json_headers,
 		      ARRAY_LEN(json_headers), list_next, list_broken, list) < 0) {
@@ -140,7 +140,7 @@ static Core__Pod *pod_of(const struct runtime_pod *observed, struct arena *arena
 		Core__Container *container = PB_NEW(arena, Core__Container, core__container__descriptor);
 
 		container->name = arena_strdup(arena, observed->containers[i].name);
-		container->image = arena_strdup(arena, str_or(observed->containers[i].image, ""));
+		container->image = arena_text(arena, observed->containers[i].image);
 		container->resources =
 			PB_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
 		PB_APPEND(arena, pod->spec, containers, container);

@@ -10,6 +10,7 @@
 #include "kubelet/config/config.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
+#include "pkg/codec/meta.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
 
@@ -300,15 +301,6 @@ const Core__NodeCondition *status_condition(const Core__NodeStatus *status, cons
 	return NULL;
 }
 
-static Meta__Time *time_of(struct arena *arena, int64_t seconds)
-{
-	Meta__Time *time = PB_NEW(arena, Meta__Time, meta__time__descriptor);
-
-	time->has_seconds = 1;
-	time->seconds = seconds;
-	return time;
-}
-
 static void add_condition(const struct status_input *in, Core__NodeStatus *status, struct arena *arena,
 			  const char *type, bool value, const char *reason, const char *message)
 {
@@ -318,8 +310,8 @@ static void add_condition(const struct status_input *in, Core__NodeStatus *statu
 
 	condition->type = arena_strdup(arena, type);
 	condition->status = arena_strdup(arena, value ? "True" : "False");
-	condition->lastheartbeattime = time_of(arena, in->now_s);
-	condition->lasttransitiontime = time_of(arena, same ? before->lasttransitiontime->seconds : in->now_s);
+	condition->lastheartbeattime = meta_time(arena, in->now_s);
+	condition->lasttransitiontime = meta_time(arena, same ? before->lasttransitiontime->seconds : in->now_s);
 	condition->reason = arena_strdup(arena, reason);
 	condition->message = arena_strdup(arena, message);
 	PB_APPEND(arena, status, conditions, condition);

@@ -284,11 +284,6 @@ static void messages_done(void *owner, const void *result, const struct err *err
 		read_finish(owner);
 }
 
-static char *copy(struct arena *arena, const char *text)
-{
-	return arena_strdup(arena, str_or(text, ""));
-}
-
 static enum runtime_state state_of(Cri__ContainerState state)
 {
 	switch (state) {
@@ -340,7 +335,7 @@ static void set_ended(struct ended *ended, const struct runtime_container *conta
 			  !str_eq(container->reason, "ContainerCannotRun");
 	for (size_t i = 0; i < status->n_mounts && !str_empty(labels->termination_message_path); i++)
 		if (str_eq(status->mounts[i]->container_path, labels->termination_message_path))
-			ended->file = copy(arena, status->mounts[i]->host_path);
+			ended->file = arena_text(arena, status->mounts[i]->host_path);
 }
 
 static void set_container(struct read *read, struct runtime_container *container, struct ended *ended,
@@ -350,28 +345,28 @@ static void set_container(struct read *read, struct runtime_container *container
 	struct labels_container labels;
 
 	labels_get_container(status, &labels);
-	container->name = copy(arena, labels.name);
-	container->image = copy(arena, status->image ? status->image->image : "");
-	container->image_id = copy(arena, str_or(status->image_ref, status->image_id));
-	container->image_ref = copy(arena, status->image ? status->image->user_specified_image : "");
+	container->name = arena_text(arena, labels.name);
+	container->image = arena_text(arena, status->image ? status->image->image : "");
+	container->image_id = arena_text(arena, str_or(status->image_ref, status->image_id));
+	container->image_ref = arena_text(arena, status->image ? status->image->user_specified_image : "");
 	container->state = state_of(status->state);
 	container->restart_count = labels.restart_count;
 	container->spec_hash = labels.hash;
 	container->created_ns = status->created_at;
 	container->started_ns = container->state == RUNTIME_CREATED ? 0 : status->started_at;
-	container->log_path = copy(arena, status->log_path);
+	container->log_path = arena_text(arena, status->log_path);
 	container->reason = container->message = "";
 	set_user(container, status, arena);
 	set_resources(container, status);
 	if (container->state == RUNTIME_EXITED) {
 		container->finished_ns = status->finished_at;
 		container->exit_code = status->exit_code;
-		container->reason = copy(arena, status->reason);
-		container->message = copy(arena, status->message);
+		container->reason = arena_text(arena, status->reason);
+		container->message = arena_text(arena, status->message);
 		set_ended(ended, container, &labels, status, arena);
 	}
-	read->pod->name = str_or(read->pod->name, copy(arena, labels.pod_name));
-	read->pod->namespace_ = str_or(read->pod->namespace_, copy(arena, labels.pod_namespace));
+	read->pod->name = str_or(read->pod->name, arena_text(arena, labels.pod_name));
+	read->pod->namespace_ = str_or(read->pod->namespace_, arena_text(arena, labels.pod_namespace));
 }
 
 /* A container that had ended stays as it was: its status and message are taken from the last read. */
@@ -393,18 +388,18 @@ static bool reuse(struct read *read, struct runtime_container *container)
 		*container = *old;
 		container->id = id;
 		container->sandbox_id = sandbox_id;
-		container->name = copy(arena, old->name);
-		container->image = copy(arena, old->image);
-		container->image_id = copy(arena, old->image_id);
-		container->image_ref = copy(arena, old->image_ref);
-		container->reason = copy(arena, old->reason);
-		container->message = copy(arena, old->message);
-		container->log_path = copy(arena, old->log_path);
+		container->name = arena_text(arena, old->name);
+		container->image = arena_text(arena, old->image);
+		container->image_id = arena_text(arena, old->image_id);
+		container->image_ref = arena_text(arena, old->image_ref);
+		container->reason = arena_text(arena, old->reason);
+		container->message = arena_text(arena, old->message);
+		container->log_path = arena_text(arena, old->log_path);
 		container->groups = arena_alloc(arena, (old->n_groups + 1) * sizeof *container->groups);
 		if (old->n_groups)
 			memcpy(container->groups, old->groups, old->n_groups * sizeof *container->groups);
-		read->pod->name = str_or(read->pod->name, copy(arena, before->name));
-		read->pod->namespace_ = str_or(read->pod->namespace_, copy(arena, before->namespace_));
+		read->pod->name = str_or(read->pod->name, arena_text(arena, before->name));
+		read->pod->namespace_ = str_or(read->pod->namespace_, arena_text(arena, before->namespace_));
 		return true;
 	}
 	return false;
@@ -462,8 +457,8 @@ static void containers_listed(void *owner, const void *result, const struct err 
 	for (size_t i = 0; i < pod->n_containers; i++) {
 		const Cri__Container *listed = list->containers[i];
 
-		pod->containers[i].id = copy(read->arena, listed->id);
-		pod->containers[i].sandbox_id = copy(read->arena, listed->pod_sandbox_id);
+		pod->containers[i].id = arena_text(read->arena, listed->id);
+		pod->containers[i].sandbox_id = arena_text(read->arena, listed->pod_sandbox_id);
 		pod->containers[i].state = state_of(listed->state);
 		read->digest += digest_of(listed->id, (int)listed->state);
 	}
@@ -500,9 +495,9 @@ static void set_sandbox(struct read *read, struct runtime_sandbox *sandbox, cons
 	if (!sandbox->ready || !network || str_empty(network->ip))
 		return; /* a dead sandbox may still tell an address that another pod has by now */
 	sandbox->ips = arena_alloc(read->arena, (network->n_additional_ips + 1) * sizeof *sandbox->ips);
-	sandbox->ips[sandbox->n_ips++] = copy(read->arena, network->ip);
+	sandbox->ips[sandbox->n_ips++] = arena_text(read->arena, network->ip);
 	for (size_t i = 0; i < network->n_additional_ips; i++)
-		sandbox->ips[sandbox->n_ips++] = copy(read->arena, network->additional_ips[i]->ip);
+		sandbox->ips[sandbox->n_ips++] = arena_text(read->arena, network->additional_ips[i]->ip);
 }
 
 static void sandbox_done(void *owner, const void *result, const struct err *err)
@@ -548,12 +543,12 @@ static void sandboxes_listed(void *owner, const void *result, const struct err *
 	for (size_t i = 0; i < pod->n_sandboxes; i++) {
 		const Cri__PodSandbox *listed = list->items[i];
 
-		pod->sandboxes[i].id = copy(read->arena, listed->id);
+		pod->sandboxes[i].id = arena_text(read->arena, listed->id);
 		pod->sandboxes[i].attempt = listed->metadata ? listed->metadata->attempt : 0;
 		pod->sandboxes[i].created_ns = listed->created_at;
 		if (listed->metadata) {
-			pod->name = copy(read->arena, listed->metadata->name);
-			pod->namespace_ = copy(read->arena, listed->metadata->namespace_);
+			pod->name = arena_text(read->arena, listed->metadata->name);
+			pod->namespace_ = arena_text(read->arena, listed->metadata->namespace_);
 		}
 		read->digest += digest_of(listed->id, (int)listed->state);
 	}
@@ -573,7 +568,7 @@ static void read_start(struct entry *entry, bool tell)
 	read->arena = arena_new();
 	read->pod = arena_alloc(read->arena, sizeof *read->pod);
 	*read->pod = (struct runtime_pod){
-		.arena = read->arena, .uid = copy(read->arena, entry->uid), .name = "", .namespace_ = ""
+		.arena = read->arena, .uid = arena_text(read->arena, entry->uid), .name = "", .namespace_ = ""
 	};
 	list_init(&read->refreshes);
 	list_for_each(refresh, &entry->waiting, struct refresh, link) {

@@ -160,7 +160,7 @@ static void set_user(struct ensure *ensure, const Cri__Image *image)
 
 	made->has_uid = image->uid != NULL || str_empty(image->username); /* neither: root */
 	made->uid = image->uid ? image->uid->value : 0;
-	made->username = image->uid ? "" : arena_strdup(ensure->action.arena, str_or(image->username, ""));
+	made->username = image->uid ? "" : arena_text(ensure->action.arena, image->username);
 }
 
 static void ask_status(struct ensure *ensure, task_done_fn *done)
@@ -283,9 +283,9 @@ static void pull_next(struct ensure *ensure)
 	request.sandbox_config = PB_NEW(arena, Cri__PodSandboxConfig, cri__pod_sandbox_config__descriptor);
 	request.sandbox_config->metadata =
 		PB_NEW(arena, Cri__PodSandboxMetadata, cri__pod_sandbox_metadata__descriptor);
-	request.sandbox_config->metadata->name = arena_strdup(arena, str_or(meta->name, ""));
-	request.sandbox_config->metadata->namespace_ = arena_strdup(arena, str_or(meta->namespace_, ""));
-	request.sandbox_config->metadata->uid = arena_strdup(arena, str_or(meta->uid, ""));
+	request.sandbox_config->metadata->name = arena_text(arena, meta->name);
+	request.sandbox_config->metadata->namespace_ = arena_text(arena, meta->namespace_);
+	request.sandbox_config->metadata->uid = arena_text(arena, meta->uid);
 	if (ensure->n_credentials) {
 		const struct pullsecret *credential = ensure->credentials[ensure->credential_at];
 

@@ -202,7 +202,7 @@ struct task *runtime_kill_pod(struct runtime *runtime, const Core__Pod *pod, con
 		if (container->state != RUNTIME_RUNNING && container->state != RUNTIME_UNKNOWN)
 			continue;
 		kill->ids[kill->n_ids] = arena_strdup(arena, container->id);
-		kill->names[kill->n_ids++] = arena_strdup(arena, str_or(container->name, ""));
+		kill->names[kill->n_ids++] = arena_text(arena, container->name);
 	}
 	for (size_t i = 0; i < observed->n_sandboxes; i++)
 		kill->sandboxes[kill->n_sandboxes++] = arena_strdup(arena, observed->sandboxes[i].id);

@@ -5,6 +5,7 @@
 
 #include "pkg/base/base.h"
 #include "pkg/codec/imageref.h"
+#include "pkg/codec/meta.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 
@@ -236,13 +237,8 @@ bool pull_record_merge(Config__ImagePulledRecord **record, const char *image, co
 			changed = merge_credentials(entry->value, credentials, arena) || changed;
 		}
 	}
-	if (changed) {
-		Meta__Time *time = PB_NEW(arena, Meta__Time, meta__time__descriptor);
-
-		time->has_seconds = true;
-		time->seconds = now_s;
-		(*record)->lastupdatedtime = time;
-	}
+	if (changed)
+		(*record)->lastupdatedtime = meta_time(arena, now_s);
 	return changed;
 }
 

@@ -208,19 +208,14 @@ static char *key_of(const char *host, struct arena *arena)
 	return arena_printf(arena, "%.*s%s", (int)size, rest, path);
 }
 
-static char *copy(const char *text, struct arena *arena)
-{
-	return arena_strdup(arena, str_or(text, ""));
-}
-
 static Config__ImagePullSecret *source_of(const struct pullsecret *entry, const Meta__ObjectMeta *secret,
 					  struct arena *arena)
 {
 	Config__ImagePullSecret *source = PB_NEW(arena, Config__ImagePullSecret, config__image_pull_secret__descriptor);
 
-	source->uid = copy(secret ? secret->uid : NULL, arena);
-	source->namespace_ = copy(secret ? secret->namespace_ : NULL, arena);
-	source->name = copy(secret ? secret->name : NULL, arena);
+	source->uid = arena_text(arena, secret ? secret->uid : NULL);
+	source->namespace_ = arena_text(arena, secret ? secret->namespace_ : NULL);
+	source->name = arena_text(arena, secret ? secret->name : NULL);
 	source->credentialhash = hash_of(entry, arena);
 	return source;
 }

@@ -84,7 +84,7 @@ static void set_ports(const Core__Pod *pod, Cri__PodSandboxConfig *config, struc
 			mapping->protocol = protocol_of(port->protocol);
 			mapping->container_port = port->containerport;
 			mapping->host_port = port->hostport;
-			mapping->host_ip = arena_strdup(arena, str_or(port->hostip, ""));
+			mapping->host_ip = arena_text(arena, port->hostip);
 			PB_APPEND(arena, config, port_mappings, mapping);
 		}
 	}
@@ -97,7 +97,7 @@ static void set_linux(const Core__Pod *pod, const struct runtime_options *option
 		PB_NEW(arena, Cri__LinuxPodSandboxConfig, cri__linux_pod_sandbox_config__descriptor);
 	const Core__PodSecurityContext *context = pod->spec->securitycontext;
 
-	spec->cgroup_parent = arena_strdup(arena, str_or(cgroup_parent, ""));
+	spec->cgroup_parent = arena_text(arena, cgroup_parent);
 	spec->security_context = request_sandbox_security(pod, arena);
 	for (size_t i = 0; context && i < context->n_sysctls; i++) {
 		Cri__LinuxPodSandboxConfig__SysctlsEntry *entry =
@@ -105,7 +105,7 @@ static void set_linux(const Core__Pod *pod, const struct runtime_options *option
 			       cri__linux_pod_sandbox_config__sysctls_entry__descriptor);
 
 		entry->key = sysctl_dotted(context->sysctls[i]->name, arena);
-		entry->value = arena_strdup(arena, str_or(context->sysctls[i]->value, ""));
+		entry->value = arena_text(arena, context->sysctls[i]->value);
 		PB_APPEND(arena, spec, sysctls, entry);
 	}
 	spec->overhead = PB_NEW(arena, Cri__LinuxContainerResources, cri__linux_container_resources__descriptor);
@@ -131,9 +131,9 @@ int request_sandbox(const struct runtime_options *options, const struct request_
 	const char *host, *domain, *name;
 
 	config->metadata = PB_NEW(arena, Cri__PodSandboxMetadata, cri__pod_sandbox_metadata__descriptor);
-	config->metadata->name = arena_strdup(arena, str_or(meta->name, ""));
-	config->metadata->namespace_ = arena_strdup(arena, str_or(meta->namespace_, ""));
-	config->metadata->uid = arena_strdup(arena, str_or(meta->uid, ""));
+	config->metadata->name = arena_text(arena, meta->name);
+	config->metadata->namespace_ = arena_text(arena, meta->namespace_);
+	config->metadata->uid = arena_text(arena, meta->uid);
 	config->metadata->attempt = attempt;
 	labels_set_sandbox(pod, config, arena);
 	if (dns_config(pod, &dns, arena, &config->dns_config, ret_notes, err) < 0)
@@ -239,18 +239,18 @@ int request_container(const struct request_container *input, struct arena *arena
 	if (request_check_non_root(pod, container, &input->image, err) < 0)
 		return err->code;
 	config->metadata = PB_NEW(arena, Cri__ContainerMetadata, cri__container_metadata__descriptor);
-	config->metadata->name = arena_strdup(arena, str_or(container->name, ""));
+	config->metadata->name = arena_text(arena, container->name);
 	config->metadata->attempt = (uint32_t)input->restart_count;
 	config->image = PB_NEW(arena, Cri__ImageSpec, cri__image_spec__descriptor);
 	config->image->image = arena_strdup(arena, input->image.ref);
-	config->image->user_specified_image = arena_strdup(arena, str_or(container->image, ""));
+	config->image->user_specified_image = arena_text(arena, container->image);
 
 	config->n_command = container->n_command;
 	config->n_args = container->n_args;
 	if (env_expand_all(container->command, container->n_command, input->env, arena, &config->command, err) < 0 ||
 	    env_expand_all(container->args, container->n_args, input->env, arena, &config->args, err) < 0)
 		return err->code;
-	config->working_dir = arena_strdup(arena, str_or(container->workingdir, ""));
+	config->working_dir = arena_text(arena, container->workingdir);
 	set_env(input->env, config, arena);
 	labels_set_container(pod, container, input->restart_count, config, arena);
 	if (set_mounts(input, config, arena, err) < 0)

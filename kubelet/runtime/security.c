@@ -183,11 +183,6 @@ static Cri__Int64Value *int64_value(struct arena *arena, int64_t value)
 	return made;
 }
 
-static char *text(struct arena *arena, const char *value)
-{
-	return arena_strdup(arena, str_or(value, ""));
-}
-
 static Cri__SELinuxOption *selinux(const Core__SELinuxOptions *wanted, struct arena *arena)
 {
 	Cri__SELinuxOption *made;
@@ -195,10 +190,10 @@ static Cri__SELinuxOption *selinux(const Core__SELinuxOptions *wanted, struct ar
 	if (!wanted)
 		return NULL;
 	made = PB_NEW(arena, Cri__SELinuxOption, cri__selinux_option__descriptor);
-	made->user = text(arena, wanted->user);
-	made->role = text(arena, wanted->role);
-	made->type = text(arena, wanted->type);
-	made->level = text(arena, wanted->level);
+	made->user = arena_text(arena, wanted->user);
+	made->role = arena_text(arena, wanted->role);
+	made->type = arena_text(arena, wanted->type);
+	made->level = arena_text(arena, wanted->level);
 	return made;
 }
 
@@ -210,9 +205,9 @@ static Cri__Capability *capabilities(const Core__Capabilities *wanted, struct ar
 		return NULL;
 	made = PB_NEW(arena, Cri__Capability, cri__capability__descriptor);
 	for (size_t i = 0; i < wanted->n_add; i++)
-		PB_APPEND(arena, made, add_capabilities, text(arena, wanted->add[i]));
+		PB_APPEND(arena, made, add_capabilities, arena_text(arena, wanted->add[i]));
 	for (size_t i = 0; i < wanted->n_drop; i++)
-		PB_APPEND(arena, made, drop_capabilities, text(arena, wanted->drop[i]));
+		PB_APPEND(arena, made, drop_capabilities, arena_text(arena, wanted->drop[i]));
 	return made;
 }
 
@@ -256,7 +251,7 @@ int request_security(const struct request_container *input, struct arena *arena,
 	} else {
 		if (input->image.has_uid)
 			security->run_as_user = int64_value(arena, input->image.uid);
-		security->run_as_username = text(arena, input->image.username);
+		security->run_as_username = arena_text(arena, input->image.username);
 	}
 	if (own->has_runasgroup || common->has_runasgroup)
 		security->run_as_group = int64_value(arena, own->has_runasgroup ? own->runasgroup : common->runasgroup);
@@ -272,9 +267,9 @@ int request_security(const struct request_container *input, struct arena *arena,
 
 	if (!str_eq(own->procmount, "Unmasked")) {
 		for (size_t i = 0; i < input->node->n_masked_paths; i++)
-			PB_APPEND(arena, security, masked_paths, text(arena, input->node->masked_paths[i]));
+			PB_APPEND(arena, security, masked_paths, arena_text(arena, input->node->masked_paths[i]));
 		for (size_t i = 0; i < ARRAY_LEN(readonly_paths); i++)
-			PB_APPEND(arena, security, readonly_paths, text(arena, readonly_paths[i]));
+			PB_APPEND(arena, security, readonly_paths, arena_text(arena, readonly_paths[i]));
 	}
 	*ret_security = security;
 	return 0;

@@ -195,7 +195,7 @@ int64_t payload_pod_group(const Core__Pod *pod)
 
 static char *mount_path(const Core__VolumeMount *mount, struct arena *arena)
 {
-	char *path = arena_strdup(arena, str_or(mount->mountpath, ""));
+	char *path = arena_text(arena, mount->mountpath);
 
 	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
 		path[n - 1] = 0;

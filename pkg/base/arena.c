@@ -95,6 +95,11 @@ char *arena_strdup(struct arena *arena, const char *text)
 	return arena_strndup(arena, text, strlen(text));
 }
 
+char *arena_text(struct arena *arena, const char *text)
+{
+	return arena_strdup(arena, text ? text : "");
+}
+
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
 	va_list args, again;

@@ -16,6 +16,7 @@ void arena_free(struct arena *arena); /* NULL is fine */
 
 void *arena_alloc(struct arena *arena, size_t size);
 char *arena_strdup(struct arena *arena, const char *text);
+char *arena_text(struct arena *arena, const char *text); /* arena_strdup() that takes NULL as "" */
 char *arena_strndup(struct arena *arena, const char *text, size_t size);
 __attribute__((format(printf, 2, 3))) char *arena_printf(struct arena *arena, const char *format, ...);
 

@@ -12,6 +12,7 @@
 #include "pkg/base/map.h"
 #include "pkg/base/rand.h"
 #include "pkg/base/rate.h"
+#include "pkg/codec/meta.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/codec/utf8.h"
@@ -322,15 +323,6 @@ static void send_later(void *owner)
 
 /* ---- building ---- */
 
-static Meta__Time *now_in(struct arena *arena)
-{
-	Meta__Time *time = PB_NEW(arena, Meta__Time, meta__time__descriptor);
-
-	time->has_seconds = 1;
-	time->seconds = clock_wall_s();
-	return time;
-}
-
 static Core__Event *build(struct kube_events *events, struct arena *arena, const Core__ObjectReference *about,
 			  const char *type, const char *reason, char *message)
 {
@@ -347,7 +339,7 @@ static Core__Event *build(struct kube_events *events, struct arena *arena, const
 	event->source = PB_NEW(arena, Core__EventSource, core__event_source__descriptor);
 	event->source->component = arena_strdup(arena, events->component);
 	event->source->host = arena_strdup(arena, events->host);
-	event->firsttimestamp = event->lasttimestamp = now_in(arena);
+	event->firsttimestamp = event->lasttimestamp = meta_time(arena, clock_wall_s());
 	event->has_count = 1;
 	event->count = 1;
 	event->reportingcomponent = arena_strdup(arena, events->component);

@@ -7,7 +7,7 @@
 
 char *sysctl_dotted(const char *name, struct arena *arena)
 {
-	char *copy = arena_strdup(arena, str_or(name, ""));
+	char *copy = arena_text(arena, name);
 
 	if (copy[strcspn(copy, "./")] == '/')
 		for (char *at = copy; *at; at++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/pod/status/internal.h"
 #include "pkg/base/base.h"
+#include "pkg/codec/meta.h"
 #include "pkg/codec/pb.h"
 
 enum { NAMES_MAX = 256 * 1024 }; /* names of all containers in one sentence; a pod has at most some hundred */
@@ -52,8 +53,8 @@ static void add(const struct status_input *input, Core__PodStatus *status, const
 	condition->has_observedgeneration = input->pod->metadata->generation != 0;
 	condition->observedgeneration = input->pod->metadata->generation;
 	condition->lasttransitiontime = old && str_eq(old->status, condition->status) && old->lasttransitiontime
-						? status_time(arena, old->lasttransitiontime->seconds)
-						: status_time(arena, input->now_s);
+						? meta_time(arena, old->lasttransitiontime->seconds)
+						: meta_time(arena, input->now_s);
 	PB_APPEND(arena, status, conditions, condition);
 }
 
@@ -154,6 +155,6 @@ void status_end_readiness(const Core__Pod *pod, Core__PodStatus *status, int64_t
 		condition->reason = arena_strdup(arena, failed ? "PodFailed" : "PodCompleted");
 		condition->message = NULL;
 		condition->observedgeneration = pod->metadata->generation;
-		condition->lasttransitiontime = status_time(arena, now_s);
+		condition->lasttransitiontime = meta_time(arena, now_s);
 	}
 }

@@ -5,6 +5,7 @@
 #include "kubelet/pod/status/internal.h"
 #include "pkg/base/base.h"
 #include "pkg/base/clock.h"
+#include "pkg/codec/meta.h"
 #include "pkg/codec/pb.h"
 
 enum {
@@ -13,26 +14,15 @@ enum {
 	EXIT_LOST = 137,
 };
 
-#define TEXT(arena, text) arena_strdup((arena), (text) ? (text) : "")
-
-Meta__Time *status_time(struct arena *arena, int64_t seconds)
-{
-	Meta__Time *time = PB_NEW(arena, Meta__Time, meta__time__descriptor);
-
-	time->has_seconds = time->has_nanos = true; /* as one that was read, so that the two compare equal */
-	time->seconds = seconds;
-	return time;
-}
-
 static Meta__Time *time_of_ns(struct arena *arena, int64_t ns)
 {
-	return ns ? status_time(arena, ns / NS_PER_S) : NULL;
+	return ns ? meta_time(arena, ns / NS_PER_S) : NULL;
 }
 
 /* What ended has both times: one that never started did so in 1970, as users of the stock kubelet see it. */
 static Meta__Time *exit_time(struct arena *arena, int64_t ns)
 {
-	Meta__Time *time = status_time(arena, ns / NS_PER_S);
+	Meta__Time *time = meta_time(arena, ns / NS_PER_S);
 
 	if (time->seconds == 0)
 		time->nanos = 1; /* all zero would be no time */
@@ -46,8 +36,8 @@ Core__ContainerStateTerminated *status_lost(struct arena *arena, const char *mes
 
 	lost->has_exitcode = true;
 	lost->exitcode = EXIT_LOST;
-	lost->reason = TEXT(arena, "ContainerStatusUnknown");
-	lost->message = TEXT(arena, message);
+	lost->reason = arena_text(arena, "ContainerStatusUnknown");
+	lost->message = arena_text(arena, message);
 	return lost;
 }
 
@@ -62,9 +52,9 @@ static Core__ContainerState *waiting(struct arena *arena, const char *reason, co
 
 	state->waiting = PB_NEW(arena, Core__ContainerStateWaiting, core__container_state_waiting__descriptor);
 	if (!str_empty(reason))
-		state->waiting->reason = TEXT(arena, reason);
+		state->waiting->reason = arena_text(arena, reason);
 	if (!str_empty(message))
-		state->waiting->message = TEXT(arena, message);
+		state->waiting->message = arena_text(arena, message);
 	return state;
 }
 
@@ -112,12 +102,12 @@ static void set_mounts(Core__ContainerStatus *status, const Core__Container *spe
 		Core__VolumeMountStatus *shown =
 			PB_NEW(arena, Core__VolumeMountStatus, core__volume_mount_status__descriptor);
 
-		shown->name = TEXT(arena, mount->name);
-		shown->mountpath = TEXT(arena, mount->mountpath);
+		shown->name = arena_text(arena, mount->name);
+		shown->mountpath = arena_text(arena, mount->mountpath);
 		if (mount->readonly) {
 			shown->has_readonly = true;
 			shown->readonly = true;
-			shown->recursivereadonly = TEXT(arena, "Disabled");
+			shown->recursivereadonly = arena_text(arena, "Disabled");
 		}
 		PB_APPEND(arena, status, volumemounts, shown);
 	}
@@ -162,7 +152,7 @@ static Core__ContainerState *exit_state(const struct status_input *input, const 
 	exit->has_exitcode = true;
 	exit->exitcode = container->exit_code;
 	if (!str_empty(container->reason))
-		exit->reason = TEXT(arena, container->reason);
+		exit->reason = arena_text(arena, container->reason);
 	exit->containerid = container_id(input, container, arena);
 	const char *message = str_or(container->message, told_message(old, exit->containerid));
 	if (!str_empty(message))
@@ -208,9 +198,9 @@ static Core__ContainerStatus *convert(const struct status_input *input, const st
 {
 	Core__ContainerStatus *status = PB_NEW(arena, Core__ContainerStatus, core__container_status__descriptor);
 
-	status->name = TEXT(arena, container->name);
-	status->image = TEXT(arena, container->image);
-	status->imageid = TEXT(arena, container->image_id);
+	status->name = arena_text(arena, container->name);
+	status->image = arena_text(arena, container->image);
+	status->imageid = arena_text(arena, container->image_id);
 	status->containerid = container_id(input, container, arena);
 	status->has_restartcount = true;
 	status->restartcount = old ? MAX(old->restartcount, container->restart_count) : container->restart_count;
@@ -240,9 +230,9 @@ static Core__ContainerStatus *start_from(const Core__Pod *pod, const Core__Conta
 	if (old && terminated_of(old->state))
 		return PB_COPY((Core__ContainerStatus *)old, arena);
 	status = PB_NEW(arena, Core__ContainerStatus, core__container_status__descriptor);
-	status->name = TEXT(arena, spec->name);
-	status->image = TEXT(arena, spec->image);
-	status->imageid = TEXT(arena, "");
+	status->name = arena_text(arena, spec->name);
+	status->image = arena_text(arena, spec->image);
+	status->imageid = arena_text(arena, "");
 	status->state = waiting(arena, pod->spec->n_initcontainers ? "PodInitializing" : "ContainerCreating", NULL);
 	status->laststate = old && old->laststate ? PB_COPY(old->laststate, arena) : state_new(arena);
 	status->has_restartcount = true;

@@ -7,8 +7,6 @@
 bool status_may_restart(const char *policy, int32_t exit_code);
 const Core__ContainerStatus *status_find_container(const Core__PodStatus *status, const char *name); /* NULL: none */
 
-Meta__Time *status_time(struct arena *arena, int64_t seconds);
-
 /* The exit of a container that nobody saw. */
 Core__ContainerStateTerminated *status_lost(struct arena *arena, const char *message);
 

@@ -5,6 +5,7 @@
 
 #include "kubelet/pod/status/internal.h"
 #include "pkg/base/base.h"
+#include "pkg/codec/meta.h"
 #include "pkg/codec/pb.h"
 
 static void add_pod_ip(Core__PodStatus *status, const char *ip, struct arena *arena)
@@ -84,7 +85,7 @@ static void set_phase(const struct status_input *input, Core__PodStatus *status,
 
 static void set_start(const Core__PodStatus *before, Core__PodStatus *status, int64_t now_s, struct arena *arena)
 {
-	status->starttime = status_time(arena, before && before->starttime ? before->starttime->seconds : now_s);
+	status->starttime = meta_time(arena, before && before->starttime ? before->starttime->seconds : now_s);
 }
 
 Core__PodStatus *status_make(const struct status_input *input, struct arena *arena)
