@@ -177,9 +177,14 @@ static Authentication__UserInfo *anonymous_user(struct arena *arena)
 
 static void finish(struct check *check)
 {
-	static const struct err cancelled = { -ECANCELED, "cancelled" };
+	struct err err;
 
-	check->done(check->owner, check->cancelled ? NULL : &check->verdict, check->cancelled ? &cancelled : NULL);
+	if (check->cancelled) {
+		err_canceled(&err);
+		check->done(check->owner, NULL, &err);
+	} else {
+		check->done(check->owner, &check->verdict, NULL);
+	}
 	arena_free(check->arena);
 	free(check);
 }

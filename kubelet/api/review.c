@@ -11,10 +11,11 @@ static void ask(void *owner);
 
 static void finish_cancelled(void *arg)
 {
-	static const struct err cancelled = { -ECANCELED, "cancelled" };
 	struct review *review = arg;
+	struct err err;
 
-	review->done(review->owner, NULL, &cancelled);
+	err_canceled(&err);
+	review->done(review->owner, NULL, &err);
 }
 
 static bool may_pass(const struct err *err)

@@ -71,7 +71,7 @@ static void get_fire(void *owner)
 	list_remove(&get->link);
 	loop_timer_stop(&get->timer);
 	if (get->cancelled)
-		err_set(&err, -ECANCELED, "cancelled");
+		err_canceled(&err);
 	else if (!watched)
 		err_set(&err, -EINVAL, "object \"%s\"/\"%s\" not registered", get->namespace_, get->name);
 	else if (!watched->synced)

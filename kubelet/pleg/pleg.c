@@ -145,7 +145,7 @@ static void refresh_end(struct refresh *refresh, const struct runtime_pod *pod, 
 	list_remove(&refresh->link);
 	pleg->n_tasks--;
 	if (refresh->cancelled && !err) {
-		err_set(&cancelled, -ECANCELED, "cancelled");
+		err_canceled(&cancelled);
 		err = &cancelled;
 	}
 	refresh->done(refresh->owner, err ? NULL : pod, err);
@@ -156,7 +156,7 @@ static void cancel_waiting(struct entry *entry)
 {
 	struct err err;
 
-	err_set(&err, -ECANCELED, "cancelled");
+	err_canceled(&err);
 	while (!list_empty(&entry->waiting))
 		refresh_end(list_first(&entry->waiting, struct refresh, link), NULL, &err);
 }
@@ -215,7 +215,7 @@ static bool read_goes_on(struct read *read, const struct err *err)
 {
 	read->step = NULL;
 	if (!read->entry->pleg->running && !read->err.code)
-		err_set(&read->err, -ECANCELED, "cancelled");
+		err_canceled(&read->err);
 	else if (err && err->code != -ENOENT)
 		read->err = *err;
 	if (!read->err.code)

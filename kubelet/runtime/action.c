@@ -48,7 +48,7 @@ bool action_goes_on(struct action *action)
 	action->step = NULL;
 	if (!action->cancelled)
 		return true;
-	err_set(&action->err, -ECANCELED, "cancelled");
+	err_canceled(&action->err);
 	action_end(action);
 	return false;
 }

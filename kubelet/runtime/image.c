@@ -139,7 +139,7 @@ static bool goes_on(struct ensure *ensure)
 	ensure->action.step = NULL;
 	if (!ensure->action.cancelled)
 		return true;
-	err_set(&ensure->action.err, -ECANCELED, "cancelled");
+	err_canceled(&ensure->action.err);
 	end(ensure);
 	return false;
 }

@@ -484,7 +484,7 @@ static void setup_end(struct setup *setup)
 	struct volumes_outcome outcome = { .retry_after_ms = setup->retry_after_ms };
 
 	if (setup->canceled)
-		err_set(&setup->first, -ECANCELED, "canceled");
+		err_canceled(&setup->first);
 	setup->done(setup->owner, &outcome, setup->first.code ? &setup->first : NULL);
 	arena_free(setup->arena);
 	free(setup);

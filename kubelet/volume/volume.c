@@ -217,7 +217,7 @@ static void teardown_end(struct teardown *teardown)
 	for (size_t i = 0; i < teardown->n_mounts; i++)
 		free(teardown->mounts[i]);
 	if (teardown->canceled && teardown->err.code == 0)
-		err_set(&teardown->err, -ECANCELED, "canceled");
+		err_canceled(&teardown->err);
 	teardown->done(teardown->owner, NULL, teardown->err.code ? &teardown->err : NULL);
 	free(teardown);
 }

@@ -56,3 +56,8 @@ int err_wrap(struct err *err, const char *format, ...)
 	append(err, ": ", inner);
 	return err->code;
 }
+
+int err_canceled(struct err *err)
+{
+	return err_set(err, -ECANCELED, "canceled");
+}

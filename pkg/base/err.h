@@ -25,5 +25,8 @@ __attribute__((format(printf, 3, 4))) int err_set(struct err *err, int code, con
 /* "cannot open /x: No such file or directory": `format` says what was tried, errno says why. Returns -errno. */
 __attribute__((format(printf, 2, 3))) int err_errno(struct err *err, const char *format, ...);
 
+/* What a task says that was asked to end early: -ECANCELED. */
+int err_canceled(struct err *err);
+
 /* Puts "context: " before the text of a failure that passes through; returns its code unchanged. */
 __attribute__((format(printf, 2, 3))) int err_wrap(struct err *err, const char *format, ...);

@@ -255,7 +255,7 @@ static void send_later(void *owner)
 	struct asking *asking = owner;
 
 	if (asking->canceled)
-		err_set(&asking->err, -ECANCELED, "canceled");
+		err_canceled(&asking->err);
 	if (asking->err.code)
 		asking_fail(asking, &asking->err);
 	else

@@ -160,7 +160,7 @@ static void child_cancel(struct task *task)
 	if (child->state != CHILD_RUNS || child->pid == 0)
 		return;
 	child_insist(child);
-	err_set(&child->why, -ECANCELED, "canceled");
+	err_canceled(&child->why);
 }
 
 static void child_could_not_start(void *arg)

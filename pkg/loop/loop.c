@@ -336,7 +336,7 @@ static void work_ended(uv_work_t *uv, int status)
 	struct err err;
 
 	if (status == UV_ECANCELED) {
-		err_set(&err, -ECANCELED, "canceled");
+		err_canceled(&err);
 		work->done(work->owner, NULL, &err);
 	} else {
 		work->done(work->owner, NULL, NULL);

@@ -294,7 +294,7 @@ static void cancel_now(void *owner)
 	struct err err;
 
 	curl_multi_remove_handle(call->client->multi, call->easy);
-	err_set(&err, -ECANCELED, "canceled");
+	err_canceled(&err);
 	call->done(call->owner, NULL, &err);
 	call_free(call);
 }
