@@ -302,7 +302,7 @@ static void new_volumes(struct kubelet *kubelet)
 	struct volumes_options options = {
 		.loop = kubelet->options.loop,
 		.kube = kubelet->kube,
-		.event = world_volume_event,
+		.event = world_event,
 		.event_owner = kubelet->world,
 		.root_dir = kubelet->options.config->root_dir,
 		.helper_program = "/proc/self/exe",
@@ -339,7 +339,7 @@ static void new_runtime(struct kubelet *kubelet)
 		.loop = kubelet->options.loop,
 		.cri = kubelet->cri,
 		.objects = kubelet->objects,
-		.event = world_runtime_event,
+		.event = world_event,
 		.event_owner = kubelet->world,
 		.pod_logs_dir = config->podlogsdir,
 		.container_logs_dir = CONTAINER_LOGS,

@@ -20,6 +20,7 @@
 #include "kubelet/runtime/observed.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
+#include "pkg/kube/event.h"
 #include "pkg/loop/task.h"
 
 struct pods;
@@ -62,9 +63,7 @@ struct pods_world {
 	/* Deletion at once, of this uid only. -ENOENT and -ESTALE count as done. */
 	struct task *(*remove)(void *owner, const Core__Pod *pod, task_done_fn *done, void *done_owner);
 
-	/* About the pod, or one of its containers. */
-	void (*event)(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
-		      const char *message);
+	kube_pod_event_fn *event;
 	void *owner;
 };
 

@@ -20,7 +20,6 @@
 enum {
 	HOUSEKEEPING_MS = 2000, /* stock's period of looking for what no pod knows */
 	ORPHAN_GRACE_S = 1,     /* stock's for pods that only the runtime knows */
-	QOS_REFRESH_MAX = 1024, /* pods of a node; maxPods is far below */
 };
 
 struct world {
@@ -122,31 +121,15 @@ static void release(void *owner, const char *uid)
 
 /* ---- events ---- */
 
-static void say(struct world *world, const Core__Pod *pod, const char *container, const char *type, const char *reason,
-		const char *message)
+void world_event(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
+		 const char *message)
 {
+	struct world *world = owner;
 	_cleanup_arena_ struct arena *arena = arena_new();
 	Core__ObjectReference about;
 
 	kube_reference_pod(arena, pod, container, &about);
 	kube_event(world->options.events, &about, type, reason, "%s", message);
-}
-
-static void event(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
-		  const char *message)
-{
-	say(owner, pod, container, type, reason, message);
-}
-
-void world_runtime_event(void *owner, const Core__Pod *pod, const Core__Container *container, const char *type,
-			 const char *reason, const char *message)
-{
-	say(owner, pod, container ? container->name : NULL, type, reason, message);
-}
-
-void world_volume_event(void *owner, const Core__Pod *pod, const char *type, const char *reason, const char *message)
-{
-	say(owner, pod, NULL, type, reason, message);
 }
 
 /* ---- steps ---- */
@@ -247,11 +230,12 @@ static void end_now(struct action *action, int r, const struct err *err)
 
 static void refresh_qos(struct world *world)
 {
-	const Core__Pod *pods[QOS_REFRESH_MAX], *pod;
+	_cleanup_free_ const Core__Pod **pods = xcalloc(pods_count(world->pods) + 1, sizeof *pods);
+	const Core__Pod *pod;
 	size_t n = 0, at = 0;
 	struct err err;
 
-	while (n < ARRAY_LEN(pods) && (pod = pods_next_active(world->pods, &at)))
+	while ((pod = pods_next_active(world->pods, &at)))
 		pods[n++] = pod;
 	if (cm_update_qos(world->options.cm, pods, n, &err) < 0)
 		log_error(&err, "Failed to update the cgroups of QoS classes", NULL);
@@ -266,7 +250,7 @@ static int prepare(struct action *action, struct err *err)
 	r = cm_pod_create(action->world->options.cm, action->pod, path, err);
 	if (r < 0) {
 		err_wrap(err, "failed to ensure that the pod: %s cgroups exist and are correctly applied", action->uid);
-		say(action->world, action->pod, NULL, "Warning", "FailedCreatePodContainer", err->text);
+		world_event(action->world, action->pod, NULL, "Warning", "FailedCreatePodContainer", err->text);
 		return r;
 	}
 	return volumes_make_pod_dir(action->world->volumes, action->uid, path, err);
@@ -485,7 +469,7 @@ struct world *world_new(const struct world_options *options)
 	struct world *world = xcalloc(1, sizeof *world);
 	struct pods_options pods = {
 		.world = { now_ms, wall_ms, wake_in, observed, runtime_container_hash, admit, keep, release, act_on,
-			   patch, remove_object, event, world },
+			   patch, remove_object, world_event, world },
 		.crash_loop = options->crash_loop,
 		.runtime_name = options->runtime_name,
 		.host_ips = options->host_ips,

@@ -44,10 +44,9 @@ struct pods *world_pods(struct world *world);
 /* They report events through the world, so they are made after it; before it is run. */
 void world_set_managers(struct world *world, struct volumes *volumes, struct runtime *runtime);
 
-/* For runtime and volumes, which report through these; `owner` is the world. */
-void world_runtime_event(void *owner, const Core__Pod *pod, const Core__Container *container, const char *type,
-			 const char *reason, const char *message);
-void world_volume_event(void *owner, const Core__Pod *pod, const char *type, const char *reason, const char *message);
+/* For runtime and volumes, which report through it (kube_pod_event_fn); `owner` is the world. */
+void world_event(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
+		 const char *message);
 
 /*
  * Every source has told what it has: from now on what no pod knows is killed and removed, now and every 2 s.

@@ -102,5 +102,5 @@ void action_event(struct action *action, const Core__Pod *pod, const Core__Conta
 	va_start(args, format);
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
-	options->event(options->event_owner, pod, container, type, reason, message);
+	options->event(options->event_owner, pod, container ? container->name : NULL, type, reason, message);
 }

@@ -95,8 +95,8 @@ struct bench {
 	char reason[256], message[1024];
 };
 
-static void on_event(void *owner, const Core__Pod *pod, const Core__Container *container, const char *type,
-		     const char *reason, const char *message)
+static void on_event(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
+		     const char *message)
 {
 	struct bench *bench = owner;
 

@@ -20,22 +20,19 @@
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
 #include "pkg/codec/amount.h"
+#include "pkg/kube/event.h"
 #include "pkg/loop/loop.h"
 
 struct cri;
 struct objects;
 struct runtime;
 
-/* About a pod, or about one of its containers; the texts are the stock kubelet's. `type` is Normal or Warning. */
-typedef void runtime_event_fn(void *owner, const Core__Pod *pod, const Core__Container *container, const char *type,
-			      const char *reason, const char *message);
-
 struct runtime_options {
 	struct loop *loop;
 	struct cri *cri;
 	struct objects *objects; /* ConfigMaps and Secrets, for env and for pull secrets */
 
-	runtime_event_fn *event; /* may be NULL */
+	kube_pod_event_fn *event; /* may be NULL */
 	void *event_owner;
 
 	const char *pod_logs_dir; /* /var/log/pods */

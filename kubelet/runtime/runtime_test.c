@@ -59,8 +59,8 @@ struct bench {
 	int64_t retry_after_ms;
 };
 
-static void on_event(void *owner, const Core__Pod *pod, const Core__Container *container, const char *type,
-		     const char *reason, const char *message)
+static void on_event(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
+		     const char *message)
 {
 	struct bench *bench = owner;
 

@@ -95,7 +95,7 @@ static void volume_failed(struct setup *setup, const struct err *why)
 	err_set(&err, why->code, "MountVolume.SetUp failed for volume \"%s\" : %s", current(setup)->name, why->text);
 	failing->err = err;
 	if (options->event)
-		options->event(options->event_owner, setup->pod, "Warning", "FailedMount", err.text);
+		options->event(options->event_owner, setup->pod, NULL, "Warning", "FailedMount", err.text);
 	if (setup->first.code == 0)
 		setup->first = err;
 	setup->retry_after_ms =

@@ -19,6 +19,7 @@
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
 #include "pkg/codec/amount.h"
+#include "pkg/kube/event.h"
 #include "pkg/loop/loop.h"
 
 struct kube;
@@ -30,16 +31,12 @@ enum {
 	VOLUMES_RETRY_MAX_MS = 122000, /* the stock kubelet's 2 min 2 s */
 };
 
-/* `reason` is FailedMount, `type` Warning; the message has the stock kubelet's words. */
-typedef void volumes_event_fn(void *owner, const Core__Pod *pod, const char *type, const char *reason,
-			      const char *message);
-
 struct volumes_options {
 	struct loop *loop;
 	struct kube *kube;       /* TokenRequest */
 	struct objects *objects; /* the pod must be registered there before volumes_setup_pod() */
 
-	volumes_event_fn *event; /* may be NULL */
+	kube_pod_event_fn *event; /* FailedMount, of type Warning; may be NULL */
 	void *event_owner;
 
 	const char *root_dir;       /* /var/lib/kubelet */

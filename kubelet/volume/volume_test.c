@@ -137,7 +137,8 @@ struct task *kube_ask(struct kube *kube, const struct kube_ask *ask, task_done_f
 
 /* ---- the tests' side ---- */
 
-static void event_came(void *owner, const Core__Pod *pod, const char *type, const char *reason, const char *message)
+static void event_came(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
+		       const char *message)
 {
 	(void)owner;
 	CHECK_STR("of the pod", pod->metadata->uid, "u-1");

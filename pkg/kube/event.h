@@ -31,3 +31,10 @@ __attribute__((format(printf, 5, 6))) void kube_event(struct kube_events *events
 void kube_reference_pod(struct arena *arena, const Core__Pod *pod, const char *container,
 			Core__ObjectReference *ret_reference);
 void kube_reference_node(const char *name, const char *uid, Core__ObjectReference *ret_reference);
+
+/*
+ * How a part that knows no API server says something about a pod, or (by its name) about one of its containers; the
+ * texts are the stock kubelet's.
+ */
+typedef void kube_pod_event_fn(void *owner, const Core__Pod *pod, const char *container, const char *type,
+			       const char *reason, const char *message);
