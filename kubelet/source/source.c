@@ -2,7 +2,6 @@
 #include "kubelet/source/source.h"
 
 #include "pkg/base/base.h"
-#include "pkg/base/log.h"
 #include "pkg/base/map.h"
 #include "pkg/kube/listwatch.h"
 
@@ -72,11 +71,6 @@ static void pods_synced(void *owner)
 	source->options.ready(source->options.owner);
 }
 
-static void failed(void *owner, const struct err *err)
-{
-	log_error(err, "Failed to list or watch", NULL);
-}
-
 /* Pods wait for the first list of services only. */
 static void services_synced(void *owner)
 {
@@ -89,7 +83,6 @@ static void services_synced(void *owner)
 		.set = set_pod,
 		.gone = pod_gone,
 		.synced = pods_synced,
-		.failed = failed,
 	};
 
 	if (!source->pods)
@@ -107,7 +100,6 @@ struct source *source_new(const struct source_options *options)
 		.set = set_service,
 		.gone = service_gone,
 		.synced = services_synced,
-		.failed = failed,
 	};
 
 	source->options = *options;

@@ -163,17 +163,13 @@ static void free_now(struct kube_listwatch *lw)
 
 static void failed(struct kube_listwatch *lw, const struct err *err)
 {
-	log_v(2, "A list or watch failed", "path", lw->path, "query", str_or(lw->query, ""), "err", err->text, NULL);
-	if (err->code == -ESTALE)
+	if (err->code == -ESTALE) { /* versions get old, that is no failure */
 		lw->relist = true;
-	lw->calling = true;
-	if (lw->spec.failed)
-		lw->spec.failed(lw->spec.owner, err);
-	lw->calling = false;
-	if (lw->freed)
-		free_now(lw);
-	else
-		start_later(lw, next_backoff(lw));
+		log_v(2, "A watch is too old", "path", lw->path, "query", str_or(lw->query, ""), NULL);
+	} else {
+		log_error(err, "Failed to list or watch", "path", lw->path, "query", str_or(lw->query, ""), NULL);
+	}
+	start_later(lw, next_backoff(lw));
 }
 
 /* ---- list ---- */

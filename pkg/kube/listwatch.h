@@ -18,7 +18,6 @@ struct kube_listwatch_spec {
 	void (*set)(void *owner, ProtobufCMessage *object, struct arena *arena);
 	void (*gone)(void *owner, const char *namespace_, const char *name, const char *uid);
 	void (*synced)(void *owner); /* a list is complete: first, and after every later list; may be NULL */
-	void (*failed)(void *owner, const struct err *err); /* a list or watch was refused; may be NULL */
 };
 
 struct kube_listwatch;

@@ -21,7 +21,7 @@ struct world {
 	const char *until; /* stop when the log ends so */
 	void (*script)(struct world *world, struct fake_call *call);
 	struct loop_timer limit;
-	bool free_in_set, free_in_synced, free_in_failed;
+	bool free_in_set, free_in_synced;
 	struct fake_call *call; /* the last one */
 };
 
@@ -70,15 +70,6 @@ static void pods_synced(void *owner)
 		free_it(world);
 }
 
-static void pods_failed(void *owner, const struct err *err)
-{
-	struct world *world = owner;
-
-	note(world, "failed:", err->text);
-	if (world->free_in_failed)
-		free_it(world);
-}
-
 static void called(void *owner, struct fake_call *call)
 {
 	struct world *world = owner;
@@ -103,7 +94,6 @@ static void run(struct world *world, void (*script)(struct world *world, struct 
 		.set = pod_set,
 		.gone = pod_gone,
 		.synced = pods_synced,
-		.failed = pods_failed,
 	};
 
 	world->loop = loop_new();
@@ -211,7 +201,7 @@ TEST(lists_again_after_410_and_tells_only_what_changed)
 
 	run(&world, expired, "W12");
 	CHECK_STR("story", buf_text(&world.log),
-		  "L0 +a3 +b4 +c4 synced W5 L -d/c/u3 +c8 -d/b/u2 synced W9 failed:too old L +c11 -d/a/u1 synced W12");
+		  "L0 +a3 +b4 +c4 synced W5 L -d/c/u3 +c8 -d/b/u2 synced W9 L +c11 -d/a/u1 synced W12");
 	end(&world);
 }
 
@@ -246,22 +236,18 @@ TEST(goes_on_after_refusals_lost_connections_and_garbage)
 	struct world world = { 0 };
 
 	run(&world, failing, "W7");
-	CHECK_STR("story", buf_text(&world.log), "L0 failed:no L0 +a3 synced W5 +a6 W6 L synced W7");
+	CHECK_STR("story", buf_text(&world.log), "L0 L0 +a3 synced W5 +a6 W6 L synced W7");
 	end(&world);
 }
 
 static void one_list(struct world *world, struct fake_call *call)
 {
-	if (call->number == 0 && world->free_in_failed)
-		fake_answer(call, 403, "", STATUS(403, "Forbidden", "no"));
-	else
-		fake_answer(call, 200, "", LIST("5", POD("a", "u1", "3") "," POD("b", "u2", "4")));
+	fake_answer(call, 200, "", LIST("5", POD("a", "u1", "3") "," POD("b", "u2", "4")));
 }
 
 TEST(may_be_freed_inside_its_callbacks)
 {
 	struct world set = { .free_in_set = true }, synced = { .free_in_synced = true };
-	struct world refused = { .free_in_failed = true };
 
 	run(&set, one_list, "+a3");
 	CHECK_STR("in set", buf_text(&set.log), "L0 +a3");
@@ -269,7 +255,4 @@ TEST(may_be_freed_inside_its_callbacks)
 	run(&synced, one_list, "synced");
 	CHECK_STR("in synced", buf_text(&synced.log), "L0 +a3 +b4 synced");
 	end(&synced);
-	run(&refused, one_list, "failed:no");
-	CHECK_STR("in failed", buf_text(&refused.log), "L0 failed:no");
-	end(&refused);
 }
