@@ -86,19 +86,10 @@ void call_refuse(struct call *call, int status, const char *format, ...)
 	static const struct gate_header headers[] = { { "Content-Type", TEXT_PLAIN } };
 	_cleanup_buf_ struct buf text = BUF_INIT(TEXT_MAX);
 	va_list args;
-	char *room;
-	int size;
 
 	va_start(args, format);
-	size = vsnprintf(NULL, 0, format, args);
+	buf_vprintf(&text, format, args);
 	va_end(args);
-	room = size < 0 ? NULL : buf_reserve(&text, (size_t)size + 1);
-	if (room) {
-		va_start(args, format);
-		vsnprintf(room, (size_t)size + 1, format, args);
-		va_end(args);
-		buf_grow(&text, (size_t)size);
-	}
 	call_answer(call, status, headers, ARRAY_LEN(headers), buf_text(&text), text.size);
 }
 
@@ -108,20 +99,11 @@ void call_error(struct call *call, int status, const char *format, ...)
 						      { "X-Content-Type-Options", "nosniff" } };
 	_cleanup_buf_ struct buf text = BUF_INIT(TEXT_MAX);
 	va_list args;
-	char *room;
-	int size;
 
 	va_start(args, format);
-	size = vsnprintf(NULL, 0, format, args);
+	buf_vprintf(&text, format, args);
 	va_end(args);
-	room = size < 0 ? NULL : buf_reserve(&text, (size_t)size + 2);
-	if (room) {
-		va_start(args, format);
-		vsnprintf(room, (size_t)size + 1, format, args);
-		va_end(args);
-		buf_grow(&text, (size_t)size);
-		buf_putc(&text, '\n');
-	}
+	buf_putc(&text, '\n');
 	call_answer(call, status, headers, ARRAY_LEN(headers), buf_text(&text), text.size);
 }
 

@@ -19,8 +19,8 @@ struct admit_input {
 	size_t n_pods;
 	char *const *unsafe_sysctls; /* allowedUnsafeSysctls */
 	size_t n_unsafe_sysctls;
-	bool apparmor;               /* the kernel has it */
-	const char *unsupported;     /* path of the first field that is not acted on; NULL: none */
+	bool apparmor;           /* the kernel has it */
+	const char *unsupported; /* path of the first field that is not acted on; NULL: none */
 };
 
 /* False fills reason and message, which live in the arena or are static. */

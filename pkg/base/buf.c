@@ -70,14 +70,12 @@ void buf_putc(struct buf *buf, char c)
 	buf_append(buf, &c, 1);
 }
 
-void buf_printf(struct buf *buf, const char *format, ...)
+void buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
-	va_list args, again;
+	va_list again;
 
-	va_start(args, format);
 	va_copy(again, args);
 	int size = vsnprintf(NULL, 0, format, args);
-	va_end(args);
 	base_assert(size >= 0);
 
 	char *place = buf_reserve(buf, (size_t)size);
@@ -86,6 +84,15 @@ void buf_printf(struct buf *buf, const char *format, ...)
 		buf_grow(buf, (size_t)size);
 	}
 	va_end(again);
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(buf, format, args);
+	va_end(args);
 }
 
 void buf_consume(struct buf *buf, size_t size)

@@ -7,6 +7,7 @@
  * checks once, at its end. Bytes are consumed from the front without moving memory each time. A zero byte always
  * follows the content, so that text can be read in place.
  */
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,6 +29,7 @@ void buf_append(struct buf *buf, const void *bytes, size_t size);
 void buf_puts(struct buf *buf, const char *text);
 void buf_putc(struct buf *buf, char c);
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *buf, const char *format, ...);
+__attribute__((format(printf, 2, 0))) void buf_vprintf(struct buf *buf, const char *format, va_list args);
 
 /* Room for `size` more bytes, to be filled and then counted with buf_grow(); NULL on overflow. */
 char *buf_reserve(struct buf *buf, size_t size);

@@ -325,3 +325,17 @@ TEST(log_lines)
 		CHECK_MEM(rows[i].line, line.text, line.size, rows[i].text, strlen(rows[i].text));
 	}
 }
+
+TEST(a_text_is_cut_between_characters)
+{
+	static const struct {
+		const char *text;
+		size_t limit, want;
+	} rows[] = {
+		{ "abc", 5, 3 },           { "abc", 3, 3 },           { "abc", 2, 2 },
+		{ "a\xe2\x82\xac", 3, 1 }, { "a\xe2\x82\xac", 4, 4 }, { "\xf0\x9f\x90\x8b", 3, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_INT(rows[i].text, utf8_cut(rows[i].text, strlen(rows[i].text), rows[i].limit), ==, rows[i].want);
+}

@@ -72,3 +72,12 @@ void utf8_sanitize(const char *text, size_t size, struct buf *into)
 		size -= length;
 	}
 }
+
+size_t utf8_cut(const char *text, size_t size, size_t limit)
+{
+	if (size <= limit)
+		return size;
+	while (limit > 0 && ((unsigned char)text[limit] & 0xc0) == 0x80)
+		limit--;
+	return limit;
+}

@@ -10,3 +10,6 @@ bool utf8_valid(const char *text, size_t size);
 
 /* Appends the text with every broken sequence replaced by U+FFFD, as Go does when it makes a string valid. */
 void utf8_sanitize(const char *text, size_t size, struct buf *into);
+
+/* How much of the text, which is valid, fits into `limit` bytes without cutting a character. */
+size_t utf8_cut(const char *text, size_t size, size_t limit);

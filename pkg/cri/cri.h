@@ -76,4 +76,3 @@ int cri_probe(const char *endpoint, struct err *err);
  */
 struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMessage *request, int64_t timeout_ms,
 		      task_done_fn *done, void *owner);
-

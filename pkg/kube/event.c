@@ -352,10 +352,7 @@ static char *clean_message(struct arena *arena, const char *text, size_t size)
 	_cleanup_buf_ struct buf clean = BUF_INIT(MESSAGE_MAX * 4);
 
 	utf8_sanitize(text, size, &clean);
-	size_t length = MIN(clean.size, (size_t)MESSAGE_MAX);
-	while (length > 0 && !utf8_valid(buf_text(&clean), length)) /* do not cut inside a character */
-		length--;
-	return arena_strndup(arena, buf_text(&clean), length);
+	return arena_strndup(arena, buf_text(&clean), utf8_cut(buf_text(&clean), clean.size, MESSAGE_MAX));
 }
 
 void kube_event(struct kube_events *events, const Core__ObjectReference *about, const char *type, const char *reason,

@@ -7,6 +7,7 @@
 #include "pkg/base/clock.h"
 #include "pkg/codec/meta.h"
 #include "pkg/codec/pb.h"
+#include "pkg/codec/utf8.h"
 
 enum {
 	MESSAGE_MAX_BYTES =
@@ -75,14 +76,7 @@ static char *container_id(const struct status_input *input, const struct runtime
 /* Cut between characters, or the API server would refuse the text. */
 static char *bounded(struct arena *arena, const char *message, size_t limit)
 {
-	size_t size = strlen(message);
-
-	if (size > limit) {
-		size = limit;
-		while (size > 0 && ((unsigned char)message[size] & 0xc0) == 0x80)
-			size--;
-	}
-	return arena_strndup(arena, message, size);
+	return arena_strndup(arena, message, utf8_cut(message, strlen(message), limit));
 }
 
 static const Core__ContainerStateTerminated *terminated_of(const Core__ContainerState *state)
