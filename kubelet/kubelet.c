@@ -2,7 +2,6 @@
 #include "kubelet/kubelet.h"
 
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "kubelet/api/api.h"
 #include "kubelet/cert/cert.h"
@@ -25,8 +24,6 @@
 #include "pkg/kube/kube.h"
 
 enum {
-	CRASH_LOOP_INITIAL_MS = 10000, /* upstream's fixed numbers */
-	CRASH_LOOP_LIMIT_MS = 300000,
 	LIMIT_NODE_AGAIN_MS = 60000, /* upstream's: pods may have to shrink first */
 };
 
@@ -216,16 +213,14 @@ static void set_tls(void *owner, const struct cert_material *material)
 static int new_kube(struct kubelet *kubelet, struct err *err)
 {
 	struct kubeconfig *config;
-	struct utsname machine;
 	int r = kubeconfig_load(kubelet->options.config->kubeconfig, &config, err);
 
 	if (r < 0)
 		return err_wrap(err, "failed to run Kubelet: invalid kubeconfig");
-	uname(&machine);
 	kubelet->kube =
 		kube_new(kubelet->options.loop, config,
 			 arena_printf(kubelet->arena, "kubelet/" CONFIG_KUBERNETES_VERSION " (linux/%s) cubelet",
-				      str_eq(machine.machine, "x86_64") ? "amd64" : machine.machine));
+				      node_architecture(kubelet->arena)));
 	kubeconfig_free(config);
 	kubelet->events = kube_events_new(kubelet->kube, "kubelet", kubelet->node_name, kubelet->config->eventrecordqps,
 					  kubelet->config->eventburst);
@@ -371,18 +366,9 @@ static void new_runtime(struct kubelet *kubelet)
 	kubelet->runtime = runtime_new(&options);
 }
 
-static struct crash_loop_policy crash_loop(const Config__KubeletConfiguration *config)
-{
-	int64_t limit_ms =
-		config->crashloopbackoff ? duration_ms(config->crashloopbackoff->maxcontainerrestartperiod) : 0;
-
-	if (limit_ms <= 0)
-		limit_ms = CRASH_LOOP_LIMIT_MS;
-	return (struct crash_loop_policy){ MIN(CRASH_LOOP_INITIAL_MS, limit_ms), limit_ms };
-}
-
 static void new_pods(struct kubelet *kubelet)
 {
+	const Config__KubeletConfiguration *config = kubelet->config;
 	struct pleg_options pleg = {
 		.loop = kubelet->options.loop,
 		.cri = kubelet->cri,
@@ -391,13 +377,15 @@ static void new_pods(struct kubelet *kubelet)
 		.owner = kubelet,
 	};
 	struct world_options world = {
-		.unsafe_sysctls = kubelet->config->allowedunsafesysctls,
-		.n_unsafe_sysctls = kubelet->config->n_allowedunsafesysctls,
+		.unsafe_sysctls = config->allowedunsafesysctls,
+		.n_unsafe_sysctls = config->n_allowedunsafesysctls,
 		.loop = kubelet->options.loop,
 		.kube = kubelet->kube,
 		.events = kubelet->events,
 		.cm = kubelet->cm,
-		.crash_loop = crash_loop(kubelet->config),
+		.crash_loop = crash_loop_policy(
+			config->crashloopbackoff ? duration_ms(config->crashloopbackoff->maxcontainerrestartperiod)
+						 : 0),
 		.runtime_name = kubelet->runtime_name,
 		.host_ips = kubelet->ips,
 		.n_host_ips = kubelet->n_ips,

@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "kubelet/node/node.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/file.h"
@@ -75,17 +76,19 @@ static const char *read_os_image(struct arena *arena)
 	return "Linux";
 }
 
-static const char *go_architecture(const char *machine)
+const char *node_architecture(struct arena *arena)
 {
 	static const char *const names[][2] = {
 		{ "x86_64", "amd64" },    { "aarch64", "arm64" }, { "armv7l", "arm" },      { "i686", "386" },
 		{ "ppc64le", "ppc64le" }, { "s390x", "s390x" },   { "riscv64", "riscv64" },
 	};
+	struct utsname name;
 
+	uname(&name);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (str_eq(names[i][0], machine))
+		if (str_eq(names[i][0], name.machine))
 			return names[i][1];
-	return machine;
+	return arena_strdup(arena, name.machine);
 }
 
 struct node_facts facts_read(struct arena *arena, const char *root_dir)
@@ -110,7 +113,7 @@ struct node_facts facts_read(struct arena *arena, const char *root_dir)
 	facts.os_image = read_os_image(arena);
 	uname(&name);
 	facts.kernel = arena_strdup(arena, name.release);
-	facts.architecture = arena_strdup(arena, go_architecture(name.machine));
+	facts.architecture = node_architecture(arena);
 	/* In the first user namespace all 32-bit uids map to themselves. */
 	facts.user_namespace = !strstr(first_line(arena, "/proc/self/uid_map"), "4294967295");
 	return facts;

@@ -55,6 +55,9 @@ struct node_amounts {
 };
 struct node_amounts node_amounts(const struct node *node);
 
+/* Of this machine, as Go names it: "amd64". */
+const char *node_architecture(struct arena *arena);
+
 /* "~/hostname", lower case, or the override. -EINVAL for an empty one. */
 int node_name(const char *hostname_override, struct arena *arena, const char **ret_name, struct err *err);
 

@@ -3,7 +3,18 @@
 
 #include "pkg/base/base.h"
 
-enum { FORGET_MS = 10 * 60 * 1000 }; /* fixed upstream, whatever the configured limit */
+enum {
+	INITIAL_MS = 10000, /* upstream's fixed numbers */
+	LIMIT_MS = 300000,
+	FORGET_MS = 10 * 60 * 1000, /* whatever the configured limit */
+};
+
+struct crash_loop_policy crash_loop_policy(int64_t limit_ms)
+{
+	if (limit_ms <= 0)
+		limit_ms = LIMIT_MS;
+	return (struct crash_loop_policy){ MIN((int64_t)INITIAL_MS, limit_ms), limit_ms };
+}
 
 static bool is_forgotten(const struct crash_loop *loop, int64_t finished_ms)
 {

@@ -14,8 +14,11 @@
 
 struct crash_loop_policy {
 	int64_t initial_ms; /* 10,000; lowered to the limit when that is below it */
-	int64_t limit_ms;   /* 300,000; crashLoopBackOff.maxContainerRestartPeriod */
+	int64_t limit_ms;
 };
+
+/* `limit_ms` is crashLoopBackOff.maxContainerRestartPeriod; 0 or less is upstream's 300,000. */
+struct crash_loop_policy crash_loop_policy(int64_t limit_ms);
 
 struct crash_loop {
 	int64_t delay_ms;     /* 0: never restarted */

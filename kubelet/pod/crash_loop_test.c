@@ -41,3 +41,17 @@ TEST(waits)
 			  rows[i].want_ms);
 	}
 }
+
+TEST(the_first_wait_is_never_longer_than_the_longest)
+{
+	static const struct {
+		int64_t limit_ms, want_initial_ms, want_limit_ms;
+	} rows[] = { { 0, 10000, 300000 }, { -1, 10000, 300000 }, { 60000, 10000, 60000 }, { 1000, 1000, 1000 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct crash_loop_policy policy = crash_loop_policy(rows[i].limit_ms);
+
+		CHECK_INT("initial", policy.initial_ms, ==, rows[i].want_initial_ms);
+		CHECK_INT("limit", policy.limit_ms, ==, rows[i].want_limit_ms);
+	}
+}
