@@ -73,14 +73,9 @@ static bool is_in_payload(const struct payload *payload, const char *path)
 /* Whether everything below `folder` is in the payload. */
 static bool has_no_more(int folder, const char *prefix, const struct payload *payload, int depth)
 {
-	int copy = fcntl(folder, F_DUPFD_CLOEXEC, 0);
-	DIR *entries = copy >= 0 ? fdopendir(copy) : NULL;
+	_cleanup_dir_ DIR *entries = dir_entries(folder);
 	bool fine = entries && depth < DEPTH_MAX;
 
-	if (!entries && copy >= 0)
-		close(copy);
-	if (entries)
-		rewinddir(entries);
 	for (struct dirent *entry; fine && (entry = readdir(entries));) {
 		char path[PAYLOAD_PATH_MAX + 256];
 
@@ -99,8 +94,6 @@ static bool has_no_more(int folder, const char *prefix, const struct payload *pa
 			fine = inner >= 0 && has_no_more(inner, path, payload, depth + 1);
 		}
 	}
-	if (entries)
-		closedir(entries);
 	return fine;
 }
 
@@ -213,16 +206,11 @@ static int make_links(int dir, const struct payload *payload, struct err *err)
 /* Links into `..data` that nothing is behind any more, and versions that a dead kubelet or we have left. */
 static int remove_stale(const char *path, int dir, const char *version, const struct payload *payload, struct err *err)
 {
-	int copy = fcntl(dir, F_DUPFD_CLOEXEC, 0);
-	DIR *entries = copy >= 0 ? fdopendir(copy) : NULL;
+	_cleanup_dir_ DIR *entries = dir_entries(dir);
 	int code = 0;
 
-	if (!entries) {
-		if (copy >= 0)
-			close(copy);
+	if (!entries)
 		return err_errno(err, "cannot list %s", path);
-	}
-	rewinddir(entries);
 	for (struct dirent *entry; code == 0 && (entry = readdir(entries));) {
 		const char *name = entry->d_name;
 		char target[16] = "";
@@ -239,7 +227,6 @@ static int remove_stale(const char *path, int dir, const char *version, const st
 				code = err_errno(err, "cannot remove the link %s", name);
 		}
 	}
-	closedir(entries);
 	return code;
 }
 

@@ -30,17 +30,16 @@ static void set_one(int folder, const char *name, const struct stat *st, int64_t
 
 static int set_below(int folder, int64_t group, bool read_only, int depth)
 {
-	DIR *entries = fdopendir(folder);
+	_cleanup_dir_ DIR *entries = fdopendir(folder);
 	int code = 0;
 
-	if (!entries || depth > DEPTH_MAX) {
-		code = entries ? -ELOOP : -errno;
-		if (entries)
-			closedir(entries);
-		else
-			close(folder);
+	if (!entries) {
+		code = -errno;
+		close(folder);
 		return code;
 	}
+	if (depth > DEPTH_MAX)
+		return -ELOOP;
 	for (struct dirent *entry; code == 0 && (entry = readdir(entries));) {
 		struct stat st;
 
@@ -55,7 +54,6 @@ static int set_below(int folder, int64_t group, bool read_only, int depth)
 		}
 		set_one(dirfd(entries), entry->d_name, &st, group, read_only);
 	}
-	closedir(entries);
 	return code;
 }
 

@@ -172,6 +172,16 @@ int dir_make_all(const char *path, mode_t mode, struct err *err)
 	return 0;
 }
 
+DIR *dir_entries(int fd)
+{
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = again < 0 ? NULL : fdopendir(again);
+
+	if (!dir && again >= 0)
+		fd_done(&again);
+	return dir;
+}
+
 void dir_done(DIR **dir)
 {
 	if (*dir)

@@ -19,6 +19,7 @@ void fd_done(int *fd); /* closes unless negative; keeps errno */
 int fd_steal(int *fd); /* takes the descriptor away from its owner, -1 stays behind */
 
 void dir_done(DIR **dir); /* closes unless NULL */
+DIR *dir_entries(int fd); /* of an open folder, from the first; the descriptor stays the caller's. NULL: errno */
 #define _cleanup_dir_ __attribute__((cleanup(dir_done)))
 
 /* All bytes or -errno. For regular files, pipes and blocking sockets. */
