@@ -19,6 +19,9 @@ enum {
 	TEXT_MAX = 1024,       /* one message; the API takes more, an event not */
 };
 
+#define PAST_DEADLINE "DeadlineExceeded"
+static const char past_deadline[] = "Pod was active on the node longer than the specified deadline";
+
 static int64_t now_ms(const struct worker *worker)
 {
 	return worker->pods->options.world.now_ms(worker->pods->options.world.owner);
@@ -231,8 +234,7 @@ static void note_deadline(struct worker *worker)
 		return;
 	}
 	worker->past_deadline = worker->ending = true;
-	event(worker, NULL, "Normal", "DeadlineExceeded",
-	      "Pod was active on the node longer than the specified deadline");
+	event(worker, NULL, "Normal", PAST_DEADLINE, past_deadline);
 }
 
 bool worker_is_stopped(const struct worker *worker)
@@ -259,8 +261,8 @@ static void compute_status(struct worker *worker)
 		.host_ips = worker->pods->options.host_ips,
 		.n_host_ips = worker->pods->options.n_host_ips,
 		.stopped = worker_is_stopped(worker),
-		.end_reason = worker->past_deadline ? "DeadlineExceeded" : NULL,
-		.end_message = "Pod was active on the node longer than the specified deadline",
+		.end_reason = worker->past_deadline ? PAST_DEADLINE : NULL,
+		.end_message = past_deadline,
 		.now_s = now_s,
 	};
 	Core__PodStatus *status;

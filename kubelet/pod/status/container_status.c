@@ -175,8 +175,7 @@ static void set_state(const struct status_input *input, Core__ContainerStatus *s
 	case RUNTIME_UNKNOWN:
 		if (!was_running(old))
 			break;
-		status->state = ended(
-			arena, status_lost(arena, "The container could not be located when the pod was terminated"));
+		status->state = ended(arena, status_lost(arena, STATUS_LOST));
 		status->restartcount = old->restartcount + 1;
 		return;
 	case RUNTIME_CREATED:

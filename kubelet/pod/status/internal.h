@@ -7,6 +7,8 @@
 bool status_may_restart(const char *policy, int32_t exit_code);
 const Core__ContainerStatus *status_find_container(const Core__PodStatus *status, const char *name); /* NULL: none */
 
+#define STATUS_LOST "The container could not be located when the pod was terminated"
+
 /* The exit of a container that nobody saw. */
 Core__ContainerStateTerminated *status_lost(struct arena *arena, const char *message);
 

@@ -128,8 +128,7 @@ void status_finish(const Core__Pod *pod, Core__PodStatus *status, int64_t now_s,
 		if (container->state && container->state->terminated)
 			continue;
 		container->state = PB_NEW(arena, Core__ContainerState, core__container_state__descriptor);
-		container->state->terminated =
-			status_lost(arena, "The container could not be located when the pod was terminated");
+		container->state->terminated = status_lost(arena, STATUS_LOST);
 		container->ready = container->started = false;
 	}
 	if (!status_phase_is_final(status->phase))
