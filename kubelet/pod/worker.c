@@ -15,7 +15,7 @@ enum {
 	RETRY_MS = 10000,      /* after a failed step, stock's back-off of a pod's sync */
 	RETRY_CLEAN_MS = 2000, /* unmounting and cgroups: stock looks every 2 s */
 	STILL_ALIVE_MS = 1000, /* a kill that succeeded but left something running */
-	REFRESH_MS = 75000,    /* volumes of a running pod: 60 s and up to half of it, as stock's resync */
+	REFRESH_MS = 75000,    /* volumes of a running pod: the middle of stock's 60 to 90 s */
 	TEXT_MAX = 1024,       /* one message; the API takes more, an event not */
 };
 

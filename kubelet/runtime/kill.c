@@ -24,6 +24,26 @@ static void keep_failure(struct action *action, const char *reason, const struct
 	action->outcome.message = action->err.text;
 }
 
+/* After the last step. */
+static void end_with(struct action *action, const char *reason, const struct err *err)
+{
+	action->step = NULL;
+	keep_failure(action, reason, err);
+	action_end(action);
+}
+
+/* After a step that another one follows; false when the action has ended. */
+static bool goes_on_after(struct action *action, const char *reason, const struct err *err)
+{
+	keep_failure(action, reason, err);
+	if (!action_goes_on(action))
+		return false;
+	if (action->err.code == 0)
+		return true;
+	action_end(action);
+	return false;
+}
+
 static void request_stop(Cri__StopContainerRequest *request, const char *id, int64_t grace_s)
 {
 	*request = (Cri__StopContainerRequest)CRI__STOP_CONTAINER_REQUEST__INIT;
@@ -70,11 +90,7 @@ struct kill {
 
 static void kill_done(void *owner, const void *result, const struct err *err)
 {
-	struct action *action = owner;
-
-	action->step = NULL;
-	keep_failure(action, "KillContainerError", err);
-	action_end(action);
+	end_with(owner, "KillContainerError", err);
 }
 
 static void kill_begin(struct action *action)
@@ -218,11 +234,7 @@ struct sandbox {
 
 static void stop_done(void *owner, const void *result, const struct err *err)
 {
-	struct action *action = owner;
-
-	action->step = NULL;
-	keep_failure(action, "KillPodSandboxError", err);
-	action_end(action);
+	end_with(owner, "KillPodSandboxError", err);
 }
 
 static void remove_stopped(void *owner, const void *result, const struct err *err)
@@ -231,13 +243,8 @@ static void remove_stopped(void *owner, const void *result, const struct err *er
 	struct sandbox *sandbox = container_of(action, struct sandbox, action);
 	Cri__RemovePodSandboxRequest request = CRI__REMOVE_POD_SANDBOX_REQUEST__INIT;
 
-	keep_failure(action, "KillPodSandboxError", err);
-	if (!action_goes_on(action))
+	if (!goes_on_after(action, "KillPodSandboxError", err))
 		return;
-	if (action->err.code) {
-		action_end(action);
-		return;
-	}
 	request.pod_sandbox_id = (char *)(uintptr_t)sandbox->id;
 	action_call(action, CRI_REMOVE_POD_SANDBOX, &request.base, 0, stop_done);
 }
@@ -321,15 +328,9 @@ static void remove_next(struct removal *removal);
 static void one_removed(void *owner, const void *result, const struct err *err)
 {
 	struct action *action = owner;
-	struct removal *removal = container_of(action, struct removal, action);
 
-	keep_failure(action, "", err);
-	if (!action_goes_on(action))
-		return;
-	if (action->err.code)
-		action_end(action);
-	else
-		remove_next(removal);
+	if (goes_on_after(action, "", err))
+		remove_next(container_of(action, struct removal, action));
 }
 
 static void next_stopped(void *owner, const void *result, const struct err *err)
@@ -338,13 +339,8 @@ static void next_stopped(void *owner, const void *result, const struct err *err)
 	struct removal *removal = container_of(action, struct removal, action);
 	Cri__RemovePodSandboxRequest request = CRI__REMOVE_POD_SANDBOX_REQUEST__INIT;
 
-	keep_failure(action, "", err);
-	if (!action_goes_on(action))
+	if (!goes_on_after(action, "", err))
 		return;
-	if (action->err.code) {
-		action_end(action);
-		return;
-	}
 	request.pod_sandbox_id = (char *)(uintptr_t)removal->sandboxes[removal->sandbox_at++];
 	action_call(action, CRI_REMOVE_POD_SANDBOX, &request.base, 0, one_removed);
 }
