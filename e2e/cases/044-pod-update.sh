@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A new image in the spec restarts just that container, with stock's event.
+# A new image in the spec restarts just that container, with stock's event; one that is not there is no crash.
 . "$(dirname "$0")/../lib.sh"
 
 pod change <<-'EOT'
@@ -15,3 +15,8 @@ wait_for change '.status.containerStatuses[] | select(.name == "a") | .restartCo
 wait_event change '^Normal Killing Container a definition changed, will be restarted$'
 expect "the other container" "$(get change '.status.containerStatuses[] | select(.name == "b") | "\(.containerID) \(.restartCount)"')" "$other 0"
 wait_for change '.status.observedGeneration == .metadata.generation'
+
+kubectl set image pod/change a=127.0.0.1:1/none:1 >/dev/null
+wait_for change '.status.containerStatuses[] | select(.name == "a") | .state.waiting.reason == "ImagePullBackOff" and .lastState.terminated'
+kubectl set image pod/change a=busybox >/dev/null
+wait_for change '.status.containerStatuses[] | select(.name == "a") | .restartCount == 2 and .state.running'

@@ -114,8 +114,11 @@ static void note_containers(struct worker *worker)
 	for (size_t i = 0; i < spec->n_containers; i++) {
 		uint64_t hash = worker->pods->options.world.hash(spec->containers[i]);
 
-		if (worker->hashes[i] != hash)
+		if (worker->hashes[i] != hash) {
 			worker->containers[i] = (struct plan_container){ 0 };
+			if (worker->doing_container == i)
+				worker->restart_of_ms = -1; /* nor does a start that is out bring it back */
+		}
 		worker->hashes[i] = hash;
 	}
 }
@@ -324,6 +327,16 @@ static struct plan_input situation(struct worker *worker)
 	};
 }
 
+/* What could not even be made (no image, no ConfigMap) was no restart: it has delays of its own. */
+static void forget_restart(struct worker *worker)
+{
+	const char *name = worker->object.pod->spec->containers[worker->doing_container]->name;
+	const struct runtime_container *latest = status_latest(observed(worker), name);
+
+	if (latest && latest->state == RUNTIME_EXITED && latest->finished_ns / NS_PER_MS == worker->restart_of_ms)
+		worker->containers[worker->doing_container].crash_loop = worker->before_restart;
+}
+
 static void step_failed(struct worker *worker, const struct pods_outcome *outcome, const struct err *err)
 {
 	int64_t retry_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : RETRY_MS;
@@ -338,6 +351,7 @@ static void step_failed(struct worker *worker, const struct pods_outcome *outcom
 		set_waiting(worker, worker->doing_container, str_or(outcome->reason, "CreateContainerError"),
 			    outcome->message ? outcome->message : err->text);
 		worker->containers[worker->doing_container].not_before_ms = now_ms(worker) + retry_ms;
+		forget_restart(worker);
 	} else if (worker->doing == PLAN_MOUNT && worker->mounted) {
 		worker->refresh_at_ms = now_ms(worker) + retry_ms;
 	} else {
@@ -415,10 +429,14 @@ static void begin(struct worker *worker, const struct plan_input *input, const s
 		const char *name = worker->object.pod->spec->containers[step->container]->name;
 		const struct runtime_container *latest = status_latest(input->observed, name);
 
-		if (latest && latest->state == RUNTIME_EXITED)
+		worker->before_restart = worker->containers[step->container].crash_loop;
+		worker->restart_of_ms = 0;
+		if (latest && latest->state == RUNTIME_EXITED) {
+			worker->restart_of_ms = latest->finished_ns / NS_PER_MS;
 			crash_loop_restarted(&worker->containers[step->container].crash_loop,
 					     &worker->pods->options.crash_loop, latest->finished_ns / NS_PER_MS,
 					     input->wall_ms);
+		}
 	}
 	if (step->kind == PLAN_MOUNT)
 		worker->refresh_at_ms = input->now_ms + REFRESH_MS; /* what changes from here on is looked at again */

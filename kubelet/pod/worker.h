@@ -37,6 +37,8 @@ struct worker {
 	struct task *task; /* the step that is being done */
 	enum plan_kind doing;
 	size_t doing_container;
+	struct crash_loop before_restart; /* of doing_container, */
+	int64_t restart_of_ms;            /* whose last instance ended then; 0: there was none */
 
 	/* What the API was told: `told` is what we sent, `echo` what the server made of it. */
 	struct task *request;
