@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files that show fields of the pod and resources of its containers. */
+#include <stdio.h>
 #include <string.h>
 
 #include "kubelet/object/field.h"
@@ -18,23 +19,48 @@ static int resource_text(const Core__Pod *pod, const Core__ResourceFieldSelector
 	return field_resource(container, ref, node, arena, ret_text, err);
 }
 
+/* All that is wrong, each sentence once: "a" or "[a, b]". */
+struct complaints {
+	char texts[ERR_TEXT_MAX];
+	size_t n;
+};
+
+static void complain(struct complaints *complaints, const char *text)
+{
+	size_t size = strlen(complaints->texts);
+
+	if (strstr(complaints->texts, text))
+		return;
+	snprintf(complaints->texts + size, sizeof complaints->texts - size, "%s%s", complaints->n++ ? ", " : "", text);
+}
+
+static int item_text(const Core__DownwardAPIVolumeFile *item, const Core__Pod *pod, const struct amounts *node,
+		     struct arena *arena, const char **ret_text, struct err *err)
+{
+	if (item->fieldref)
+		return field_text(pod, str_or(item->fieldref->fieldpath, ""), arena, ret_text, err);
+	if (item->resourcefieldref)
+		return resource_text(pod, item->resourcefieldref, node, arena, ret_text, err);
+	*ret_text = "";
+	return 0;
+}
+
 int payload_add_downward(struct payload *payload, Core__DownwardAPIVolumeFile *const *items, size_t n_items,
 			 const Core__Pod *pod, const struct amounts *node, uint32_t mode, struct err *err)
 {
+	struct complaints complaints = { 0 };
+
 	for (size_t i = 0; i < n_items; i++) {
 		const Core__DownwardAPIVolumeFile *item = items[i];
-		const char *text = "";
-		int code = 0;
+		const char *text;
 
-		if (item->fieldref)
-			code = field_text(pod, str_or(item->fieldref->fieldpath, ""), payload->arena, &text, err);
-		else if (item->resourcefieldref)
-			code = resource_text(pod, item->resourcefieldref, node, payload->arena, &text, err);
-		if (code < 0)
-			return code;
-		if (payload_put(payload, item->path, text, strlen(text), item->has_mode ? (uint32_t)item->mode : mode,
-				-1, err) < 0)
+		if (item_text(item, pod, node, payload->arena, &text, err) < 0)
+			complain(&complaints, err->text);
+		else if (payload_put(payload, item->path, text, strlen(text),
+				     item->has_mode ? (uint32_t)item->mode : mode, -1, err) < 0)
 			return err->code;
 	}
-	return 0;
+	if (complaints.n == 0)
+		return 0;
+	return err_set(err, -EINVAL, complaints.n > 1 ? "[%s]" : "%s", complaints.texts);
 }

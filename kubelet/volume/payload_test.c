@@ -127,6 +127,11 @@ static const struct {
 	  "[{'path':'r','resourceFieldRef':{'containerName':'d','resource':'requests.memory'}}]", "r 644 -1 0;" },
 	{ "a container that is not there",
 	  "[{'path':'r','resourceFieldRef':{'containerName':'e','resource':'limits.cpu'}}]", "container e not found" },
+	{ "all that is wrong, each once",
+	  "[{'path':'a','resourceFieldRef':{'containerName':'e','resource':'limits.cpu'}},"
+	  "{'path':'b','resourceFieldRef':{'containerName':'e','resource':'limits.memory'}},"
+	  "{'path':'c','resourceFieldRef':{'containerName':'f','resource':'limits.cpu'}}]",
+	  "[container e not found, container f not found]" },
 	{ "a resource that is none", "[{'path':'r','resourceFieldRef':{'containerName':'c','resource':'limits.x'}}]",
 	  "unsupported container resource : limits.x" },
 };
