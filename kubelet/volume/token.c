@@ -75,6 +75,10 @@ static void refresh_failed(struct request *request, const struct err *err)
 	const struct token *old = map_get(request->volumes->tokens, request->key);
 	struct err said;
 
+	if (err->code == -ECANCELED) {
+		request_end(request, NULL, err);
+		return;
+	}
 	if (old && now_s() < old->expires_at_s) {
 		log_error(err, "Couldn't update token", "cacheKey", request->key, NULL);
 		request_end(request, old->text, NULL);
