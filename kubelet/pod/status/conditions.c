@@ -44,6 +44,7 @@ static void add(const struct status_input *input, Core__PodStatus *status, const
 	Core__PodCondition *condition = PB_NEW(arena, Core__PodCondition, core__pod_condition__descriptor);
 	const Core__PodCondition *old = status_find_condition(input->before, type);
 
+	condition->lastprobetime = PB_NEW(arena, Meta__Time, meta__time__descriptor); /* null, which /pods shows */
 	condition->type = arena_strdup(arena, type);
 	condition->status = arena_strdup(arena, verdict->is_true ? "True" : "False");
 	if (verdict->reason)
