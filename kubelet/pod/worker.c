@@ -337,6 +337,14 @@ static void forget_restart(struct worker *worker)
 		worker->containers[worker->doing_container].crash_loop = worker->before_restart;
 }
 
+static void tell_kill_failed(const struct worker *worker, const char *why)
+{
+	char message[TEXT_MAX];
+
+	snprintf(message, sizeof message, "error killing pod: %s", why);
+	event(worker, NULL, "Warning", "FailedKillPod", message);
+}
+
 static void step_failed(struct worker *worker, const struct pods_outcome *outcome, const struct err *err)
 {
 	int64_t retry_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : RETRY_MS;
@@ -347,6 +355,8 @@ static void step_failed(struct worker *worker, const struct pods_outcome *outcom
 	if (err->code != -ECANCELED)
 		log_error(err, "Step of a pod failed, will try again", "pod", kube_pod_name(worker->object.pod, name),
 			  "podUID", worker->uid, "retryMs", log_i64(retry_ms), NULL);
+	if (worker->doing == PLAN_KILL_POD && worker->ending && err->code != -ECANCELED)
+		tell_kill_failed(worker, str_or(outcome->message, err->text));
 	if (worker->doing == PLAN_START_CONTAINER && worker->doing_container < worker->n_containers) {
 		set_waiting(worker, worker->doing_container, str_or(outcome->reason, "CreateContainerError"),
 			    outcome->message ? outcome->message : err->text);

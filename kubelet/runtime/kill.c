@@ -11,6 +11,7 @@
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
 #include "pkg/codec/pb.h"
+#include "pkg/codec/quote.h"
 
 enum { GRACE_MIN_S = 2 }; /* so that a process has a moment to end by itself, as upstream */
 
@@ -123,6 +124,7 @@ struct task *runtime_kill_container(struct runtime *runtime, const Core__Pod *po
 struct kill_pod {
 	struct action action;
 	const Core__Pod *pod;
+	const char *pod_uid;
 	const char **ids, **names, **sandboxes;
 	size_t n_ids, n_sandboxes;
 	struct one_kill {
@@ -131,6 +133,8 @@ struct kill_pod {
 	} * kills;
 	size_t n_running;
 	int64_t grace_s;
+	const char *failures; /* told in the event FailedKillPod */
+	size_t n_failures;
 	struct task step; /* stands for all kills at once */
 };
 
@@ -142,6 +146,24 @@ static void cancel_kills(struct task *task)
 		task_cancel(kill->kills[i].task);
 }
 
+/* All failures are told at once, as upstream joins the results of a kill. */
+static void keep_result(struct kill_pod *kill, const char *what, const char *target, const char *reason,
+			const struct err *err)
+{
+	struct action *action = &kill->action;
+	_cleanup_buf_ struct buf text = BUF_INIT(4 * ERR_TEXT_MAX);
+
+	keep_failure(action, reason, err);
+	if (!err || err->code == -ENOENT)
+		return;
+	buf_printf(&text, "%s%sfailed to \"%s\" for \"%s\" with %s: ", str_or(kill->failures, ""),
+		   kill->failures ? ", " : "", what, target, reason);
+	quote_go(&text, err->text);
+	kill->failures = arena_strdup(action->arena, buf_text(&text));
+	action->outcome.message =
+		++kill->n_failures > 1 ? arena_printf(action->arena, "[%s]", kill->failures) : kill->failures;
+}
+
 static void stop_next_sandbox(struct kill_pod *kill);
 
 static void sandbox_stopped(void *owner, const void *result, const struct err *err)
@@ -149,7 +171,7 @@ static void sandbox_stopped(void *owner, const void *result, const struct err *e
 	struct action *action = owner;
 	struct kill_pod *kill = container_of(action, struct kill_pod, action);
 
-	keep_failure(action, "KillPodSandboxError", err);
+	keep_result(kill, "KillPodSandbox", kill->pod_uid, "KillPodSandboxError", err);
 	kill->n_sandboxes--;
 	if (action_goes_on(action))
 		stop_next_sandbox(kill);
@@ -174,7 +196,7 @@ static void one_killed(void *owner, const void *result, const struct err *err)
 	struct kill_pod *kill = one->pod;
 
 	one->task = NULL;
-	keep_failure(&kill->action, "KillContainerError", err);
+	keep_result(kill, "KillContainer", kill->names[one - kill->kills], "KillContainerError", err);
 	if (--kill->n_running == 0 && action_goes_on(&kill->action))
 		stop_next_sandbox(kill);
 }
@@ -207,6 +229,7 @@ struct task *runtime_kill_pod(struct runtime *runtime, const Core__Pod *pod, con
 	struct arena *arena = kill->action.arena;
 
 	kill->pod = pod;
+	kill->pod_uid = arena_text(arena, observed->uid);
 	kill->grace_s = grace_s;
 	kill->ids = arena_alloc(arena, (observed->n_containers + 1) * sizeof *kill->ids);
 	kill->names = arena_alloc(arena, (observed->n_containers + 1) * sizeof *kill->names);

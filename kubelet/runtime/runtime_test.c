@@ -378,6 +378,16 @@ TEST(a_pod_is_killed_and_nothing_is_left)
 	bench_wait(&bench);
 	CHECK_INT("not while something runs", bench.code, ==, -EBUSY);
 
+	fake_fail(CRI_STOP_CONTAINER, -EIO, "rpc error: \"no\"", 1);
+	fake_fail(CRI_STOP_POD_SANDBOX, -EIO, "busy", 1);
+	runtime_kill_pod(bench.runtime, bench.context.pod, &pod, 30, on_done, &bench);
+	bench_wait(&bench);
+	CHECK_INT("not killed", bench.code, ==, -EIO);
+	CHECK_STR("all failures", bench.message,
+		  "[failed to \"KillContainer\" for \"c\" with KillContainerError: \"rpc error: \\\"no\\\"\", "
+		  "failed to \"KillPodSandbox\" for \"u-1\" with KillPodSandboxError: \"busy\"]");
+	buf_clear(&fake.calls);
+	buf_clear(&bench.events);
 	runtime_kill_pod(bench.runtime, bench.context.pod, &pod, 30, on_done, &bench);
 	bench_wait(&bench);
 	CHECK_INT("killed", bench.code, ==, 0);
