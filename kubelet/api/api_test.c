@@ -671,9 +671,9 @@ TEST(what_can_go_wrong_with_a_session)
 		  "Upgrade request required\n" },
 		{ "another host", "/exec/default/p/c?output=1", "http://10.0.0.1:80/x", 0, false, 500,
 		  "error dialing backend: the runtime's streaming URL is not on this machine's loopback: "
-		  "http://10.0.0.1:80/x\n" },
+		  "http://10.0.0.1:80\n" },
 		{ "nobody there", "/portForward/default/p", "http://127.0.0.1:1/x", 0, false, 500,
-		  "error dialing backend: Connection refused\n" },
+		  "error dialing backend: dial tcp 127.0.0.1:1: connect: connection refused\n" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
