@@ -19,3 +19,4 @@ wait_for life '.status.containerStatuses[0].restartCount == 1 and any(.status.co
 expect "what stayed" "$(seen '.status | [.startTime, (.conditions[] | select(.type == "Initialized" or .type == "PodScheduled") | .lastTransitionTime)] | tojson')" "$first"
 [ "$(seen '.status.conditions[] | select(.type == "Ready") | .lastTransitionTime')" != "$ready" ] || fail "Ready went away and came back, its time did not change"
 expect "last state" "$(seen '.status.containerStatuses[0].lastState.terminated | [.exitCode, .reason] | tojson')" '[0,"Completed"]'
+expect "events of a back-off: the first restart is at once" "$(events life | grep -c BackOff || true)" 0

@@ -284,14 +284,15 @@ static void compute_status(struct worker *worker)
 	worker->status = status;
 }
 
-/* Once per wait: the event, and what the status says meanwhile. */
+/* Once per wait, and not while it is being started: the event, and what the status says meanwhile. */
 static void note_back_off(struct worker *worker, const struct plan_input *input)
 {
 	char pod[KUBE_POD_NAME_MAX], message[2 * TEXT_MAX], delay[DURATION_TEXT_MAX];
 
 	for (size_t i = 0; !worker->ending && i < worker->n_containers; i++) {
 		const char *name = worker->object.pod->spec->containers[i]->name;
-		bool waits = plan_crash_wait(input, i) > 0;
+		bool starts = worker->task && worker->doing == PLAN_START_CONTAINER && worker->doing_container == i;
+		bool waits = !starts && !worker->stale && plan_crash_wait(input, i) > 0;
 
 		if (waits && !worker->backing_off[i]) {
 			duration_format(worker->containers[i].crash_loop.delay_ms * NS_PER_MS, delay);
