@@ -143,6 +143,13 @@ static int node_health(void *owner, struct err *err)
 	return kubelet->pleg ? pleg_health(kubelet->pleg, err) : 0;
 }
 
+static int pod_network(void *owner, struct err *err)
+{
+	struct kubelet *kubelet = owner;
+
+	return node_network(kubelet->node, err);
+}
+
 static const Core__Node *own_node(void *owner)
 {
 	struct kubelet *kubelet = owner;
@@ -391,6 +398,7 @@ static void new_pods(struct kubelet *kubelet)
 		.n_host_ips = kubelet->n_ips,
 		.node = own_node,
 		.services = services,
+		.network = pod_network,
 		.owner = kubelet,
 	};
 

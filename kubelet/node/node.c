@@ -214,6 +214,11 @@ static void status_tick(void *owner)
 
 /* ---- the runtime ---- */
 
+int node_network(const struct node *node, struct err *err)
+{
+	return status_network(node->runtime, err);
+}
+
 static void keep(struct arena **arena, void **place, const void *message)
 {
 	struct arena *fresh = arena_new();

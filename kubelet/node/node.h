@@ -43,6 +43,9 @@ struct node_options {
 int node_new(const struct node_options *options, struct node **ret_node, struct err *err);
 void node_start(struct node *node);
 
+/* 0, or why the runtime has no network for pods, as it last said. */
+int node_network(const struct node *node, struct err *err);
+
 /* As seen in the API; NULL before. */
 const Core__Node *node_get(const struct node *node);
 

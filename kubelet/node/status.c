@@ -361,6 +361,20 @@ static void check_runtime_condition(struct complaints *complaints, const Cri__St
 			 condition->message);
 }
 
+int status_network(const Cri__StatusResponse *runtime, struct err *err)
+{
+	struct complaints complaints = { .text = BUF_INIT(ERR_TEXT_MAX) };
+
+	if (runtime)
+		check_runtime_condition(&complaints, runtime, "NetworkReady", "container runtime network");
+	else
+		complain(&complaints, "network state unknown");
+	if (complaints.n)
+		err_set(err, -ENETDOWN, "%s", buf_text(&complaints.text));
+	buf_done(&complaints.text);
+	return complaints.n ? -ENETDOWN : 0;
+}
+
 /* In stock's order: the runtime's answering, our own parts, the runtime's words. */
 static void set_ready(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
 {

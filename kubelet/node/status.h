@@ -29,6 +29,8 @@ struct status_input {
 Core__NodeStatus *status_compute(const struct status_input *input, struct arena *arena);
 
 /* Whether the runtime says that it is, whatever its network. */
+/* 0, or in stock's words why no pod can have a network; `runtime` is NULL before it answered. */
+int status_network(const Cri__StatusResponse *runtime, struct err *err);
 bool status_runtime_is_ready(const Cri__StatusResponse *runtime);
 
 /* NULL when there is none; `status` may be NULL. */

@@ -18,8 +18,9 @@
 #include "pkg/kube/kube.h"
 
 enum {
-	HOUSEKEEPING_MS = 2000, /* stock's period of looking for what no pod knows */
-	ORPHAN_GRACE_S = 1,     /* stock's for pods that only the runtime knows */
+	HOUSEKEEPING_MS = 2000,  /* stock's period of looking for what no pod knows */
+	NETWORK_RETRY_MS = 1000, /* stock's back-off of what may pass soon */
+	ORPHAN_GRACE_S = 1,      /* stock's for pods that only the runtime knows */
 };
 
 struct world {
@@ -304,13 +305,28 @@ static int make_context(struct action *action, struct err *err)
 	return 0;
 }
 
+/* Pods on the host's own network go ahead: the one that brings the others' network may be among them. */
+static int check_network(struct action *action, struct err *err)
+{
+	struct world *world = action->world;
+
+	if (action->pod->spec->hostnetwork || world->options.network(world->options.owner, err) == 0)
+		return 0;
+	err_wrap(err, "network is not ready");
+	world_event(world, action->pod, NULL, "Warning", "NetworkNotReady", err->text);
+	action->outcome.retry_after_ms = NETWORK_RETRY_MS;
+	return err->code;
+}
+
 static void begin_with_context(struct action *action, const struct pods_act *act)
 {
 	struct runtime *runtime = action->world->runtime;
 	const struct plan_step *step = act->step;
 	struct err err;
-	int r = make_context(action, &err);
+	int r = step->kind == PLAN_RUN_SANDBOX ? check_network(action, &err) : 0;
 
+	if (r == 0)
+		r = make_context(action, &err);
 	if (r < 0)
 		end_now(action, r, &err);
 	else if (step->kind == PLAN_RUN_SANDBOX)

@@ -35,6 +35,7 @@ struct world_options {
 
 	const Core__Node *(*node)(void *owner); /* as in the API, NULL before it was seen */
 	const Core__Service *const *(*services)(void *owner, size_t *ret_n);
+	int (*network)(void *owner, struct err *err); /* 0, or why pods get no network */
 	void *owner;
 };
 
