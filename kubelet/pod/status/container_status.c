@@ -269,7 +269,9 @@ static Core__ContainerStatus *compute(const struct status_input *input, size_t i
 	if (seen == 0)
 		note_lost(pod, status, old, arena);
 
-	if (why && why->reason && status_restart_due(pod, status_latest(input->observed, spec->name))) {
+	bool is_finished = input->stopped && seen == 0 && terminated_of(status->state);
+
+	if (why && why->reason && !is_finished && status_restart_due(pod, status_latest(input->observed, spec->name))) {
 		if (terminated_of(status->state))
 			status->laststate = status->state;
 		status->state = waiting(arena, why->reason, why->message);

@@ -527,3 +527,21 @@ TEST(an_end_without_a_start)
 	CHECK("1970", strstr(json_of(&status_with("{}", &told)->containerstatuses[0]->state->base),
 			     "\"startedAt\":\"1970-01-01T00:00:00Z\""));
 }
+
+/* Looked at again, a pod that ended before its container was made says the same. */
+TEST(the_last_word_stays)
+{
+	Core__Pod *pod = plain_pod("Always", "{\"phase\":\"Pending\"}");
+	struct status_waiting waiting[2] = { { "ErrImagePull", "x" }, { "ErrImagePull", "x" } };
+	struct status_input input = {
+		.pod = pod, .before = pod->status, .waiting = waiting, .stopped = true, .now_s = NOW_S
+	};
+	Core__PodStatus *first = status_make(&input, arena), *second;
+
+	status_finish(pod, first, NOW_S, arena);
+	input.before = first;
+	second = status_make(&input, arena);
+	status_finish(pod, second, NOW_S, arena);
+	CHECK_STR("the same", json_of(&second->containerstatuses[0]->base),
+		  json_of(&first->containerstatuses[0]->base));
+}
