@@ -124,7 +124,8 @@ lint: layers ## layers, banned functions, sizes, format, static checks
 	tools/lint.sh
 
 print-layers:
-	@$(foreach f,$(folders) pkg/test,echo "$(f): $(strip $(needs.$(f)))";)
+	@$(foreach f,$(folders) pkg/test,echo "needs $(f) $(strip $(needs.$(f)))"; echo "public $(f) $(public.$(f))";)
+	@echo "common $(kubelet.pkg)"
 
 layers: ## only the include rules of layers.mk
 	tools/layers.sh

@@ -3,7 +3,9 @@
 # Which folder may include which, and so links with it. The one table behind `make`, and behind `make layers`, which
 # checks every #include against it. Generated protobuf structs are plain data: `gen` may be named by anyone.
 #
-#   needs.FOLDER   folders of ours     libs.FOLDER   libraries whose headers only this folder includes
+#   needs.FOLDER    folders of ours; what none of its files includes is not named
+#   public.FOLDER   headers for others besides FOLDER/folder.h; all the rest is the folder's own
+#   libs.FOLDER     libraries whose headers only this folder includes
 
 needs.pkg/base :=
 needs.pkg/test := pkg/base pkg/loop
@@ -11,11 +13,25 @@ needs.pkg/loop := pkg/base
 needs.pkg/sys := pkg/base
 needs.pkg/codec := pkg/base gen
 needs.pkg/stream := pkg/base
-needs.pkg/net := pkg/base pkg/loop pkg/codec pkg/stream
+needs.pkg/net := pkg/base pkg/loop
 needs.pkg/grpc := pkg/base pkg/loop
 needs.pkg/kube := pkg/base pkg/loop pkg/codec pkg/net gen
 needs.pkg/cri := pkg/base pkg/loop pkg/codec pkg/grpc gen
 needs.gen :=
+
+# A toolbox has one header a tool; net, sys and stream are several things each. The rest are parts that stand alone.
+public.pkg/base := arena buf clock err file list log map rand rate
+public.pkg/test := fake_http
+public.pkg/loop := task child
+public.pkg/sys := cgroup huge_pages mount mountinfo sysctl
+public.pkg/codec := amount base64 crilog duration imageref json meta pb pbjson quantity quote rfc3339 utf8 yaml
+public.pkg/stream := http_head tracker
+public.pkg/net := digest http_client tls_server x509
+public.pkg/kube := event listwatch
+public.kubelet/cm := resources
+public.kubelet/object := field
+public.kubelet/runtime := observed labels
+public.kubelet/pod := world
 
 # Inside the kubelet: pod uses the managers, they never use pod; api only asks; only kubelet.c sees everything.
 kubelet.pkg := pkg/base pkg/loop pkg/codec pkg/sys pkg/kube pkg/cri gen
@@ -29,10 +45,10 @@ needs.kubelet/source := $(kubelet.pkg)
 needs.kubelet/pod/status := pkg/base pkg/codec kubelet/runtime gen
 needs.kubelet/pod := $(kubelet.pkg) kubelet/pod/status kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg
 needs.kubelet/node := $(kubelet.pkg) kubelet/config
-needs.kubelet/cert := $(kubelet.pkg) pkg/net kubelet/config
+needs.kubelet/cert := $(kubelet.pkg) pkg/net
 needs.kubelet/gate := pkg/base pkg/loop pkg/codec pkg/stream pkg/net gen
 needs.kubelet/api := $(kubelet.pkg) pkg/net kubelet/runtime kubelet/gate
-needs.kubelet := $(kubelet.pkg) pkg/net kubelet/config kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg \
+needs.kubelet := $(kubelet.pkg) kubelet/config kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg \
 	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/api
 
 libs.pkg/stream := -l:libz.a

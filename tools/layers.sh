@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks every #include against layers.mk: folders of ours by needs.FOLDER, third-party headers by their one owner.
+# Checks every #include against layers.mk: folders of ours by needs.FOLDER, their headers by public.FOLDER, third-party
+# headers by their one owner. A folder that is named in needs.FOLDER without an #include is told too.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,11 +14,20 @@ git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | grep -E '^(pk
 	xargs grep -nH '^#include' | awk '
 BEGIN {
 	while ((getline line < "build/layers.txt") > 0) {
-		n = split(line, part, /[: ]+/)
-		known[part[1]] = 1
-		for (i = 2; i <= n; i++)
-			if (part[i] != "")
-				may[part[1], part[i]] = 1
+		n = split(line, part, / +/)
+		if (part[1] == "common") {
+			for (i = 2; i <= n; i++)
+				common[part[i]] = 1
+			continue
+		}
+		for (i = 3; i <= n; i++) {
+			if (part[i] == "")
+				continue
+			if (part[1] == "needs")
+				may[part[2], part[i]] = 1
+			else
+				public[part[2] "/" part[i] ".h"] = 1
+		}
 	}
 	# Third-party headers: a pattern and the folder that alone may include them.
 	owner["^uv[.]h"] = "pkg/loop"
@@ -25,7 +35,6 @@ BEGIN {
 	owner["^yaml[.]h"] = "pkg/codec"
 	owner["^protobuf-c/"] = "pkg/codec"
 	owner["^openssl/"] = "pkg/net"
-	owner["^libwebsockets"] = "pkg/net"
 	owner["^curl/"] = "pkg/net"
 	owner["^nghttp2/"] = "pkg/net"
 	owner["^grpc"] = "pkg/grpc"
@@ -34,6 +43,12 @@ BEGIN {
 function folder_of(path) {
 	sub("/[^/]*$", "", path)
 	return path
+}
+# FOLDER/folder.h, what public.FOLDER names, and fakes for tests.
+function is_public(name, folder, in_test,    short) {
+	short = folder
+	sub("^.*/", "", short)
+	return name == folder "/" short ".h" || name in public || (in_test && name ~ /_fake[.]h$/)
 }
 function complain(what) {
 	print what
@@ -56,13 +71,22 @@ function complain(what) {
 	}
 	if (name ~ /[.]pb-c[.]h$/)
 		next
+	used[from, folder_of(name)] = 1
 	to = folder_of(name)
 	if (to == name || to !~ /^(pkg|kubelet|cri-shim)/)
 		complain(place[1] ":" place[2] ": include from the root: \"" name "\"")
 	else if (to != from && !((from, to) in may) && !(in_test && (to == "pkg/test" || to == "pkg/base")))
 		complain(place[1] ":" place[2] ": " from " may not include " to)
+	else if (to != from && !is_public(name, to, in_test))
+		complain(place[1] ":" place[2] ": " name " is for " to " only")
 }
 END {
+	# gen is plain data, and what is common to the kubelet is given to each of its folders.
+	for (pair in may) {
+		split(pair, side, SUBSEP)
+		if (!(pair in used) && side[2] != "gen" && !(side[1] ~ /^kubelet/ && side[2] in common))
+			complain("layers.mk: " side[1] " does not use " side[2])
+	}
 	if (bad)
 		exit 1
 }'
