@@ -5,10 +5,8 @@
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-make -s --no-print-directory print-layers >build/layers.txt 2>/dev/null || {
-	mkdir -p build
-	make -s --no-print-directory print-layers >build/layers.txt
-}
+mkdir -p build
+make -s --no-print-directory print-layers >build/layers.txt
 
 git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | grep -E '^(pkg|kubelet|cri-shim)/' |
 	xargs grep -nH '^#include' | awk '
