@@ -168,7 +168,8 @@ static void serve(struct call *call)
 		return;
 	}
 	case 406:
-		call_refuse(call, 406, "406: Not Acceptable\n\nAvailable representations: application/json");
+		call_refuse(call, 406, "406: Not Acceptable\n\nAvailable representations: %s",
+			    call->match.representations);
 		return;
 	default:
 		call_refuse(call, 404, "404: Page Not Found");
@@ -233,7 +234,7 @@ static void redirect(struct call *call, const char *location)
 	const struct gate_header headers[] = { { "Location", location },
 					       { "Content-Type", "text/html; charset=utf-8" } };
 	bool get = strcmp(call->request.method, "GET") == 0, head = strcmp(call->request.method, "HEAD") == 0;
-	_cleanup_buf_ struct buf body = BUF_INIT(TEXT_MAX);
+	_cleanup_buf_ struct buf body = BUF_INIT(TEXT_MAX); /* stock writes it for GET only */
 
 	buf_puts(&body, "<a href=\"");
 	for (const char *at = location; *at; at++) {
@@ -258,7 +259,18 @@ static void redirect(struct call *call, const char *location)
 		}
 	}
 	buf_puts(&body, "\">Temporary Redirect</a>.\n\n");
-	call_answer(call, 307, headers, get || head ? 2 : 1, buf_text(&body), get || head ? body.size : 0);
+	call_answer(call, 307, headers, get || head ? 2 : 1, buf_text(&body), get ? body.size : 0);
+}
+
+/* A target of "*" is the server itself: Go's answers, whoever asks. */
+static void serve_star(struct call *call)
+{
+	static const struct gate_header headers[] = { { "Connection", "close" } };
+
+	if (strcmp(call->request.method, "OPTIONS") == 0)
+		call_answer(call, 200, NULL, 0, "", 0);
+	else
+		call_answer(call, 400, headers, ARRAY_LEN(headers), "", 0);
 }
 
 static enum route_set routes_of(const struct api *api, enum gate_listener listener)
@@ -294,9 +306,12 @@ void api_request(void *owner, const struct gate_request *request)
 	copy_request(call, request);
 	query_parse(call->request.query, call->arena, &call->query);
 
-	route_find(routes_of(api, request->listener), call->request.target, call->request.query, call->arena, &route);
+	route_find(routes_of(api, request->listener), call->request.method, call->request.target, call->request.query,
+		   call->arena, &route);
 	call->kind = route.kind;
-	if (route.redirect)
+	if (strcmp(call->request.target, "*") == 0)
+		serve_star(call);
+	else if (route.redirect)
 		redirect(call, route.redirect);
 	else if (route.kind == ROUTE_NONE)
 		call_error(call, 404, "404 page not found");

@@ -374,7 +374,7 @@ TEST(answers_without_a_runtime)
 		{ "GET", "/containerLogs/default/q/c?tailLines=-1", 422, "{\"message\": \"Invalid request.\"}",
 		  "text/plain" },
 		{ "GET", "/containerLogs/default/p/c?previous=1", 400,
-		  "previous terminated container \"c\" in pod \"p\" not found", "text/plain" },
+		  "previous terminated container \"c\" in pod \"p\" not found", "" },
 		{ "POST", "/exec/default/p/c?command=x", 400, "you must specify at least 1 of stdin, stdout, stderr",
 		  "text/plain" },
 		{ "POST", "/exec/default/q/c?output=1", 404, "pod does not exist", "text/plain" },

@@ -53,7 +53,8 @@ static bool read_options(const struct query *query, struct log_options *options,
 		return false;
 	if (str_empty(time) || str_eq(time, "null"))
 		return true; /* Go's zero time: long before everything */
-	return rfc3339_parse(time, &options->since_s, &options->since_nanos) == 0;
+	/* Go takes the letters in upper case only. */
+	return !strpbrk(time, "tz") && rfc3339_parse(time, &options->since_s, &options->since_nanos) == 0;
 }
 
 static bool are_sensible(const struct log_options *options, const struct raw_options *raw)
@@ -66,6 +67,23 @@ static bool are_sensible(const struct log_options *options, const struct raw_opt
 	return known && !(raw->has_tail && options->tail_lines < 0) && !(raw->has_limit && options->limit_bytes < 1) &&
 	       !(raw->has_since_s && (raw->has_since_time || raw->since_s < 1)) &&
 	       !(raw->stream && strcmp(raw->stream, "All") != 0 && raw->has_tail);
+}
+
+/* Stock's arithmetic: nanoseconds in 64 bits that wrap round, so that very many seconds ago lie in the future. */
+static void since_seconds_ago(int64_t seconds, int64_t now_ns, struct log_options *options)
+{
+	int64_t back_ns = (int64_t)((uint64_t)seconds * 1000000000U);
+	int64_t nanos = now_ns % 1000000000 - back_ns % 1000000000;
+
+	options->since_s = now_ns / 1000000000 - back_ns / 1000000000;
+	if (nanos < 0) {
+		nanos += 1000000000;
+		options->since_s--;
+	} else if (nanos >= 1000000000) {
+		nanos -= 1000000000;
+		options->since_s++;
+	}
+	options->since_nanos = (int32_t)nanos;
 }
 
 int log_options_parse(const struct query *query, int64_t now_ns, struct log_options *ret_options, struct err *err)
@@ -82,10 +100,7 @@ int log_options_parse(const struct query *query, int64_t now_ns, struct log_opti
 		return 422;
 	}
 	if (raw.has_since_s) {
-		int64_t since_ns = now_ns - MIN(raw.since_s, now_ns / 1000000000) * 1000000000;
-
-		options.since_s = since_ns / 1000000000;
-		options.since_nanos = (int32_t)(since_ns % 1000000000);
+		since_seconds_ago(raw.since_s, now_ns, &options);
 	}
 	*ret_options = options;
 	if (!raw.stream || strcmp(raw.stream, "All") == 0)

@@ -7,12 +7,15 @@
  * old one still got is read first, then the new one from its start. Once a second the runtime is asked whether the
  * container still runs; when it does not, the rest is read and the answer ends.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +57,16 @@ struct log_stream {
 	bool is_over;   /* the container has ended: stop at the end of the file */
 	bool last;      /* what is in the sink is the last */
 };
+
+/* As Go says it: "too many open files". Static text, overwritten by the next. */
+static const char *errno_text(int code)
+{
+	static char text[128];
+
+	snprintf(text, sizeof text, "%s", strerror(code));
+	text[0] = (char)tolower((unsigned char)text[0]);
+	return text;
+}
 
 /* ---- end ---- */
 
@@ -116,7 +129,7 @@ static int open_log(struct log_stream *stream, struct err *err)
 
 	if (fd < 0)
 		return err_set(err, -errno, "failed to open log file \"%s\": open %s: %s", stream->path, stream->path,
-			       strerror(errno));
+			       errno_text(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, -EINVAL, "failed to open log file \"%s\": not a regular file", stream->path);
 	fd_done(&stream->fd);
@@ -166,7 +179,7 @@ static int find_tail(struct log_stream *stream, char *piece, struct err *err)
 		start = 0;
 	if (n < 0)
 		return err_set(err, -errno, "failed to tail %lld lines of log file \"%s\": %s",
-			       (long long)stream->tail.wanted, stream->path, strerror(errno));
+			       (long long)stream->tail.wanted, stream->path, errno_text(errno));
 	if ((size_t)n == size && log_tail_step(&stream->tail, piece, size, &skip)) {
 		stream->offset = start + (int64_t)skip;
 		stream->finding_tail = false;
@@ -250,7 +263,7 @@ static void stream_next(void *owner)
 	}
 	n = pread(stream->fd, piece, sizeof piece, stream->offset);
 	if (n < 0) {
-		err_set(&err, -errno, "failed to read log file \"%s\": %s", stream->path, strerror(errno));
+		err_set(&err, -errno, "failed to read log file \"%s\": %s", stream->path, errno_text(errno));
 		stream_fail(stream, err.text);
 		return;
 	}
@@ -349,10 +362,10 @@ static int watch_folder(struct log_stream *stream, struct err *err)
 	folder[size] = 0;
 	stream->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (stream->notify_fd < 0)
-		return err_set(err, -errno, "failed to create fsnotify watcher: %s", strerror(errno));
+		return err_set(err, -errno, "failed to create fsnotify watcher: %s", errno_text(errno));
 	if (inotify_add_watch(stream->notify_fd, size ? folder : "/",
 			      IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE) < 0)
-		return err_set(err, -errno, "failed to watch directory \"%s\": %s", folder, strerror(errno));
+		return err_set(err, -errno, "failed to watch directory \"%s\": %s", folder, errno_text(errno));
 	stream->notify = loop_fd_watch(stream->call->api->options.loop, stream->notify_fd, LOOP_READ, notified, stream);
 	return 0;
 }
@@ -380,6 +393,22 @@ static void wait_for_more(struct log_stream *stream)
 
 /* ---- start ---- */
 
+/* Stock has announced chunks by the time that it finds what is wrong, so that is how its words come. */
+static void refuse_in_chunks(struct call *call, const char *text)
+{
+	int fd;
+
+	if (gate_answer_stream(call->api->gate, call->id, 400, NULL, 0, &fd) < 0) {
+		call_end(call);
+		return;
+	}
+	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+		log_v(4, "A client left before its answer", "path", call->request.path, NULL);
+	close(fd);
+	gate_end(call->api->gate, call->id);
+	call_end(call);
+}
+
 static void start_reading(struct log_stream *stream, const char *log_path)
 {
 	struct stat st;
@@ -388,7 +417,7 @@ static void start_reading(struct log_stream *stream, const char *log_path)
 
 	if (!realpath(log_path, stream->path)) {
 		err_set(&err, -errno, "failed to try resolving symlinks in path \"%s\": lstat %s: %s", log_path,
-			log_path, errno == ENOENT ? "no such file or directory" : strerror(errno));
+			log_path, errno_text(errno));
 		stream_fail(stream, err.text);
 		return;
 	}
@@ -464,9 +493,12 @@ void logs_serve(struct call *call)
 		call_refuse(call, 404, "container \"%s\" not found in pod \"%s\"", match->container, match->pod);
 		return;
 	}
-	if (status != 200 ||
-	    log_container_id(pod->status, match->pod, match->container, options.previous, &id, &full_id, &err) < 0) {
+	if (status != 200) {
 		call_refuse(call, 400, "%s", err.text);
+		return;
+	}
+	if (log_container_id(pod->status, match->pod, match->container, options.previous, &id, &full_id, &err) < 0) {
+		refuse_in_chunks(call, err.text);
 		return;
 	}
 	*stream = (struct log_stream){ .call = call, .fd = -1, .notify_fd = -1, .line = BUF_INIT(LOG_RECORD_MAX) };

@@ -49,18 +49,55 @@ static const struct pattern {
 	{ "/logs/", WITHOUT_DEBUG, ROUTE_DEBUG_OFF },
 };
 
-/* The path of a target as sent: without the query, and without scheme and host of an absolute one. */
-static char *path_of_target(const char *target, struct arena *arena)
+static bool is_unreserved(unsigned char c)
 {
-	size_t size = strcspn(target, "?");
-	const char *scheme = target[0] == '/' ? NULL : strstr(target, "://");
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-_.~", c));
+}
 
-	if (scheme && scheme < target + size) {
-		const char *slash = memchr(scheme + 3, '/', (size_t)(target + size - scheme - 3));
+/* As Go's url.URL writes a path. */
+static char *escape(const char *path, size_t size, struct arena *arena)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(PATH_MAX_BYTES);
 
-		return slash ? arena_strndup(arena, slash, (size_t)(target + size - slash)) : arena_strdup(arena, "/");
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)path[i];
+
+		if (is_unreserved(c) || (c && strchr("$&+,/:;=@", c)))
+			buf_putc(&text, (char)c);
+		else
+			buf_printf(&text, "%%%02X", c);
 	}
-	return arena_strndup(arena, target, size);
+	return arena_strdup(arena, buf_text(&text));
+}
+
+/* The path as sent, if it is escaped as a path must be; else it is escaped anew, as Go does. */
+static char *escaped_as_sent(char *path, struct arena *arena)
+{
+	int size;
+
+	for (const char *at = path; *at; at++) {
+		if (is_unreserved((unsigned char)*at) || strchr("%/!$&'()*+,;=:@[]", *at))
+			continue;
+		size = query_unescape(path, false);
+		return escape(path, size < 0 ? strlen(path) : (size_t)size, arena);
+	}
+	return path;
+}
+
+/* The path of a target as sent: without the query, and without scheme and host of an absolute one. */
+static char *path_of_target(const char *method, const char *target, struct arena *arena)
+{
+	const char *end = target + strcspn(target, "?"), *path = target;
+
+	if (strcmp(method, "CONNECT") == 0 && *target != '/') {
+		path = target + strcspn(target, "/?"); /* its host is not followed by a scheme's mark */
+	} else if (*target != '/') {
+		path = target + strcspn(target, ":");
+		path = strncmp(path, "://", 3) == 0 ? path + 3 + strcspn(path + 3, "/?") : end;
+	}
+	if (path > end)
+		path = end;
+	return escaped_as_sent(arena_strndup(arena, path, (size_t)(end - path)), arena);
 }
 
 /* Go's path.Clean for a path from the root, with a slash at the end kept. */
@@ -142,22 +179,15 @@ static const struct pattern *look_up(enum route_set set, const char *path, struc
 /* Go takes the cleaned path for a decoded one, so what was escaped is escaped once more. */
 static const char *location(const char *path, const char *query, struct arena *arena)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(PATH_MAX_BYTES);
-
-	for (const char *at = path; *at; at++) {
-		if (*at == '%')
-			buf_puts(&text, "%25");
-		else
-			buf_putc(&text, *at);
-	}
-	if (*query)
-		buf_printf(&text, "?%s", query);
-	return arena_strdup(arena, buf_text(&text));
+	path = escape(path, strlen(path), arena);
+	return *query ? arena_printf(arena, "%s?%s", path, query) : path;
 }
 
-void route_find(enum route_set set, const char *target, const char *query, struct arena *arena, struct route *ret_route)
+void route_find(enum route_set set, const char *method, const char *target, const char *query, struct arena *arena,
+		struct route *ret_route)
 {
-	char *sent = path_of_target(target, arena), *path = clean(sent, arena);
+	char *sent = path_of_target(method, target, arena);
+	char *path = strcmp(method, "CONNECT") == 0 ? sent : clean(sent, arena);
 	const struct pattern *found = look_up(set, path, arena);
 	struct route route = { 0 };
 
@@ -232,7 +262,8 @@ static bool method_in(const char *method, const char *list)
 	return false;
 }
 
-static bool accepts_json(const char *accept, struct arena *arena)
+/* `type` is the one that a route makes, "" for one that does not say. */
+static bool accepts(const char *accept, const char *type, struct arena *arena)
 {
 	char *rest, *one;
 
@@ -242,7 +273,7 @@ static bool accepts_json(const char *accept, struct arena *arena)
 	while ((one = strsep(&rest, ","))) {
 		one += strspn(one, " ");
 		one[strcspn(one, "; ")] = 0;
-		if (strcmp(one, "*/*") == 0 || strcmp(one, "application/json") == 0)
+		if (strcmp(one, "*/*") == 0 || (*type && strcmp(one, type) == 0))
 			return true;
 	}
 	return false;
@@ -265,8 +296,9 @@ void route_match(enum route_kind kind, const char *method, const char *path, con
 	} else if (shape && !method_in(method, shape->methods)) {
 		match.status = 405;
 		match.allow = shape->methods;
-	} else if (shape && shape->only_json && !accepts_json(accept, arena)) {
+	} else if (shape && !accepts(accept, shape->only_json ? "application/json" : "", arena)) {
 		match.status = 406;
+		match.representations = shape->only_json ? "application/json" : "";
 	} else if (shape && shape->low > 1) {
 		match.namespace_ = pieces[1];
 		match.pod = pieces[2];

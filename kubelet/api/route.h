@@ -40,14 +40,15 @@ struct route {
 	const char *root;     /* the pattern that matched: "/pods" */
 };
 
-/* `target` as sent ("/exec/a?x=y"). Texts live in the arena. */
-void route_find(enum route_set set, const char *target, const char *query, struct arena *arena,
+/* `target` as sent ("/exec/a?x=y"). CONNECT's is not cleaned. Texts live in the arena. */
+void route_find(enum route_set set, const char *method, const char *target, const char *query, struct arena *arena,
 		struct route *ret_route);
 
 /* What is below the root of a route, looked at after authorisation. */
 struct route_match {
 	int status;                                     /* 200: go on; 404, 405, 406 */
 	const char *allow;                              /* with 405 */
+	const char *representations;                    /* with 406 */
 	const char *namespace_, *pod, *uid, *container; /* "" where the path has none */
 	const char *check;                              /* of /healthz/NAME, "" for /healthz */
 };

@@ -23,7 +23,6 @@ TEST(roots_and_redirects)
 		{ "a prefix is no root", ROUTES_ALL, "/podsx", "", ROUTE_NONE, NULL },
 		{ "unknown", ROUTES_ALL, "/x", "", ROUTE_NONE, NULL },
 		{ "the top", ROUTES_ALL, "/", "", ROUTE_NONE, NULL },
-		{ "the server itself", ROUTES_ALL, "*", "", ROUTE_NONE, "/*" },
 		{ "configz has nothing below", ROUTES_ALL, "/configz/", "", ROUTE_NONE, NULL },
 		{ "healthz has checks below", ROUTES_ALL, "/healthz/ping", "", ROUTE_HEALTHZ, NULL },
 		{ "and only those", ROUTES_ALL, "/healthz/x", "", ROUTE_NONE, NULL },
@@ -38,7 +37,15 @@ TEST(roots_and_redirects)
 		{ "its slash", ROUTES_ALL, "/runningpods/", "", ROUTE_RUNNING_PODS, NULL },
 		{ "escaped dots are left alone", ROUTES_ALL, "/exec/%2e%2e/pods", "", ROUTE_EXEC, NULL },
 		{ "absolute form", ROUTES_ALL, "https://node:10250/pods?x", "x", ROUTE_PODS, NULL },
-		{ "absolute form without path", ROUTES_ALL, "https://node:10250", "", ROUTE_NONE, NULL },
+		{ "absolute form without path", ROUTES_ALL, "https://node:10250", "", ROUTE_NONE, "/" },
+		{ "absolute form, only a query", ROUTES_ALL, "http://node?a=/b", "a=/b", ROUTE_NONE, "/?a=/b" },
+		{ "a scheme without a path", ROUTES_ALL, "mailto:pods", "", ROUTE_NONE, "/" },
+		{ "a path that should have been escaped", ROUTES_ALL, "/a\"b", "", ROUTE_NONE, NULL },
+		{ "and is, twice", ROUTES_ALL,
+		  "//a\"<\xc3\xa4"
+		  "b",
+		  "", ROUTE_NONE, "/a%2522%253C%25C3%25A4b" },
+		{ "what need not be", ROUTES_ALL, "//a'[b]!c$d", "", ROUTE_NONE, "/a%27%5Bb%5D%21c$d" },
 		{ "exec", ROUTES_ALL, "/exec/a/b/c?command=/x//y", "command=/x//y", ROUTE_EXEC, NULL },
 		{ "not built yet", ROUTES_ALL, "/stats/summary", "", ROUTE_NONE, NULL },
 		{ "metrics too", ROUTES_ALL, "/metrics", "", ROUTE_NONE, NULL },
@@ -57,9 +64,32 @@ TEST(roots_and_redirects)
 		_cleanup_arena_ struct arena *arena = arena_new();
 		struct route route;
 
-		route_find(rows[i].set, rows[i].target, rows[i].query, arena, &route);
+		route_find(rows[i].set, "GET", rows[i].target, rows[i].query, arena, &route);
 		CHECK_INT(rows[i].rule, route.kind, ==, rows[i].kind);
 		CHECK_STR(rows[i].rule, str_or(route.redirect, "none"), str_or(rows[i].redirect, "none"));
+	}
+}
+
+TEST(what_connect_names_is_not_cleaned)
+{
+	static const struct {
+		const char *target;
+		enum route_kind kind;
+		const char *redirect;
+	} rows[] = {
+		{ "node:443", ROUTE_NONE, NULL },
+		{ "//pods", ROUTE_NONE, NULL },
+		{ "/pods", ROUTE_PODS, NULL },
+		{ "/runningpods", ROUTE_NONE, "/runningpods/" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		struct route route;
+
+		route_find(ROUTES_ALL, "CONNECT", rows[i].target, "", arena, &route);
+		CHECK_INT(rows[i].target, route.kind, ==, rows[i].kind);
+		CHECK_STR(rows[i].target, str_or(route.redirect, "none"), str_or(rows[i].redirect, "none"));
 	}
 }
 
@@ -88,6 +118,8 @@ TEST(below_a_root)
 		{ "a piece of a method is none", ROUTE_EXEC, "OST", "/exec/n/p/c", NULL, 405, "GET, POST" },
 		{ "run by GET", ROUTE_RUN, "GET", "/run/n/p/c", NULL, 405, "POST" },
 		{ "logs", ROUTE_LOGS, "GET", "/containerLogs/n/p/c", NULL, 200, "n|p||c" },
+		{ "logs make no type", ROUTE_LOGS, "GET", "/containerLogs/n/p/c", "text/plain", 406, NULL },
+		{ "logs for anybody", ROUTE_LOGS, "GET", "/containerLogs/n/p/c", "text/plain, */*", 200, "n|p||c" },
 		{ "logs have no uid form", ROUTE_LOGS, "GET", "/containerLogs/n/p/u/c", NULL, 404, NULL },
 		{ "logs by POST", ROUTE_LOGS, "POST", "/containerLogs/n/p/c", NULL, 405, "GET" },
 		{ "port-forward", ROUTE_PORT_FORWARD, "POST", "/portForward/n/p", NULL, 200, "n|p||" },

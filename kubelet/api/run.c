@@ -40,7 +40,7 @@ static void command_ended(void *owner, const void *result, const struct err *err
 	_cleanup_buf_ struct buf output = BUF_INIT(OUTPUT_MAX);
 	buf_append(&output, response->stdout.data, response->stdout.len);
 	buf_append(&output, response->stderr.data, response->stderr.len);
-	call_answer(call, 200, headers, ARRAY_LEN(headers), buf_text(&output), output.size);
+	call_answer(call, 200, headers, output.size ? ARRAY_LEN(headers) : 0, buf_text(&output), output.size);
 }
 
 /* Split at single blanks, as Go's strings.Split: two in a row make an empty word. */
@@ -75,6 +75,10 @@ void run_serve(struct call *call)
 	Cri__ExecSyncRequest *request = PB_NEW(call->arena, Cri__ExecSyncRequest, cri__exec_sync_request__descriptor);
 	const char *command = query_get(&call->query, "cmd");
 
+	if (query_has_zero_byte(&call->query, "cmd")) {
+		call_refuse(call, 400, "a command may not hold a zero byte");
+		return;
+	}
 	running->call = call;
 	running->command = arena_strdup(call->arena, command ? command : "");
 	request->container_id = arena_strdup(call->arena, container->id);

@@ -30,6 +30,7 @@ enum {
 	OUT_MAX_BYTES = 64 << 10,      /* to the client, waiting: no more is read then */
 	OUT_LIMIT_BYTES = 18 << 20,    /* a broken frame of 16 MiB is filled up at once */
 	DISCARD_MAX_BYTES = 256 << 10, /* of an unread request body, as Go; then the connection ends */
+	COUNTED_BODY_BYTES = 2048,     /* of an answer; a longer one comes in chunks, as Go's do */
 	RESPONSE_HEAD_MAX = 64 << 10,
 	SLOT_BITS = 12, /* of an id; CLIENTS_MAX of them */
 };
@@ -37,6 +38,7 @@ enum {
 enum state {
 	STATE_HEAD,       /* reading a request */
 	STATE_WAIT,       /* the kubelet has it */
+	STATE_HELD,       /* answered, but the client has not sent all of the request's body yet */
 	STATE_ANSWER,     /* the body comes from `peer` */
 	STATE_RELAY_HEAD, /* the runtime's answer comes from `peer` */
 	STATE_RELAY_BODY, /* it refused, its body follows */
@@ -54,6 +56,7 @@ struct client {
 	bool stepping, dead;
 	struct tls_conn *conn; /* NULL while draining */
 	int wanted;
+	bool may_read; /* nothing has said EAGAIN since the last event; so of `peer_may_read` */
 	bool client_ended;
 	struct buf in, out;
 	struct loop_timer timer;
@@ -62,16 +65,20 @@ struct client {
 	struct http_head head;
 	struct http_body body; /* of the request */
 	size_t discarded;
-	bool served_one; /* at least one request on this connection */
-	bool known;      /* the kubelet knows the id */
+	bool broken_body; /* of the request: what follows cannot be told from a new one */
+	bool after_post;  /* the former request was one */
+	bool served_one;  /* at least one request on this connection */
+	bool known;       /* the kubelet knows the id */
 
 	int peer;
 	struct loop_fd *peer_watch;
 	int peer_wanted;
-	bool peer_ended;
+	bool peer_may_read, peer_ended;
 	bool chunked, until_eof, close_after, cut;
 	bool end_came, end_whole;
-	int64_t promised; /* bytes of the body that are still to come, -1 unknown */
+	bool counted, no_body; /* the answer's head tells its length; it has none */
+	int64_t promised;      /* bytes of the body that are still to come, -1 unknown */
+	struct buf held;       /* STATE_HELD: the body */
 
 	enum gate_session session;
 	struct http_head answer;
@@ -122,6 +129,7 @@ static void client_free(struct client *client)
 	tracker_free(client->tracker);
 	buf_done(&client->in);
 	buf_done(&client->out);
+	buf_done(&client->held);
 	child->clients[client->slot] = NULL;
 	child->n_clients--;
 	free(client);
@@ -223,28 +231,31 @@ static void refuse_head(struct client *client)
 
 static void start_head(struct client *client)
 {
+	client->after_post = client->head.complete && strcmp(client->head.method, "POST") == 0;
 	client->child->head_bytes -= client->head.bytes.size;
 	http_head_reset(&client->head);
 	client->state = STATE_HEAD;
 	client->idle_since_ms = loop_now_ms(client->child->loop);
 	client->discarded = 0;
 	client->cut = client->end_came = client->peer_ended = client->chunked = client->until_eof = false;
+	client->counted = client->no_body = client->broken_body = false;
 	loop_timer_start(&client->timer, client->served_one ? IDLE_MS : HEAD_MS);
 }
 
-/* Takes content of the request's body out of `in`; nobody here wants it. False when the connection cannot go on. */
-static bool discard_body(struct client *client)
+/* Takes content of the request's body out of `in`; nobody here wants it. */
+static void discard_body(struct client *client)
 {
-	while (!client->body.done && client->in.size) {
+	while (!client->body.done && !client->broken_body && client->in.size) {
 		size_t taken, size;
 		const char *content;
 
-		if (http_body_step(&client->body, client->in.bytes, client->in.size, &taken, &content, &size) < 0)
-			return false;
+		if (http_body_step(&client->body, client->in.bytes, client->in.size, &taken, &content, &size) < 0) {
+			client->broken_body = true;
+			return;
+		}
 		buf_consume(&client->in, taken);
 		client->discarded += taken;
 	}
-	return client->discarded <= DISCARD_MAX_BYTES;
 }
 
 static void take_head(struct client *client)
@@ -254,16 +265,8 @@ static void take_head(struct client *client)
 	bool started = before > 0;
 	int code;
 
-	if (client->served_one && !client->body.done) { /* the rest of the former request's body */
-		if (!discard_body(client)) {
-			leave(client, LINGER_BAD_MS);
-			return;
-		}
-		if (!client->body.done)
-			goto ended;
-	}
-	/* Go forgives empty lines between requests; a body that was sent in excess of its length by old clients. */
-	while (client->served_one && !started && client->in.size &&
+	/* Go forgives old clients that end a POST's body with an empty line too many. */
+	while (client->after_post && !started && client->in.size &&
 	       (client->in.bytes[0] == '\r' || client->in.bytes[0] == '\n') && client->discarded++ < 4)
 		buf_consume(&client->in, 1);
 	if (client->in.size) {
@@ -274,7 +277,7 @@ static void take_head(struct client *client)
 			return;
 		}
 		buf_consume(&client->in, taken);
-		if (!started)
+		if (!started && client->served_one) /* the first one's time runs since the connection was made */
 			loop_timer_start(&client->timer, HEAD_MS);
 		if (client->head.complete) {
 			client->id = ++child->serial << SLOT_BITS | client->slot;
@@ -291,11 +294,10 @@ static void take_head(struct client *client)
 			return;
 		}
 	}
-ended:
 	if (!client->client_ended)
 		return;
-	/* Go answers 400 to a head that breaks off behind its first line, and nothing before. */
-	if (client->head.n_lines > 0) {
+	/* As Go: a head that breaks off is a bad one. */
+	if (client->head.bytes.size > 0) {
 		client->head.refusal = 400;
 		refuse_head(client);
 	} else {
@@ -311,29 +313,44 @@ static bool is_header(const Gate__Header *header, const char *name)
 	       strncasecmp((const char *)header->name.data, name, header->name.len) == 0;
 }
 
-/* Writes status line and headers; decides how the body ends. */
+static bool is_long_body(const struct client *client)
+{
+	return client->discarded > DISCARD_MAX_BYTES ||
+	       (client->head.framing == HTTP_LENGTH && client->head.content_length >= DISCARD_MAX_BYTES);
+}
+
+/* Whether the rest of the request's body is worth to be read to its end: the connection could live on then. */
+static bool waits_for_body(const struct client *client)
+{
+	return client->head.keep_alive && !client->close_after && !client->client_ended && !client->body.done &&
+	       !client->head.wants_continue && !client->broken_body && !is_long_body(client);
+}
+
+/* Writes the status line and the headers that do not depend on what becomes of the connection. */
 static void put_head(struct client *client, const Gate__Answer *answer, bool streams)
 {
 	struct buf *out = &client->out;
-	bool no_body = strcmp(client->head.method, "HEAD") == 0 || answer->status == 204 || answer->status == 304;
-	bool keeps = client->head.keep_alive && !client->client_ended && !client->head.wants_continue;
+	bool is_head = strcmp(client->head.method, "HEAD") == 0;
 	char date[32];
 
-	discard_body(client);
-	if (!client->body.done && client->body.framing == HTTP_LENGTH && client->body.left > DISCARD_MAX_BYTES)
-		keeps = false;
+	client->counted = false;
+	client->no_body = is_head || answer->status == 204 || answer->status == 304;
 	client->promised = -1;
-	buf_printf(out, "HTTP/1.1 %u %s\r\n", answer->status, http_reason((int)answer->status));
+	client->close_after = false;
+	buf_printf(out, "HTTP/1.%d %u %s\r\n", MIN(client->head.minor, 1), answer->status,
+		   http_reason((int)answer->status));
 	for (size_t i = 0; i < answer->n_headers; i++) {
 		const Gate__Header *header = answer->headers[i];
 
 		if (is_header(header, "Content-Length")) {
 			_cleanup_free_ char *text = xstrndup((const char *)header->value.data, header->value.len);
 
-			if (str_to_i64(text, 0, INT64_MAX, &client->promised) < 0)
+			if (str_to_i64(text, 0, INT64_MAX, &client->promised) < 0 ||
+			    client->promised > COUNTED_BODY_BYTES)
 				continue;
+			client->counted = true;
 		} else if (is_header(header, "Connection") && header->value.len == 5) {
-			keeps = false;
+			client->close_after = true;
 			continue;
 		}
 		buf_append(out, header->name.data, header->name.len);
@@ -343,20 +360,55 @@ static void put_head(struct client *client, const Gate__Answer *answer, bool str
 	}
 	http_date(clock_wall_ns() / 1000000000, date);
 	buf_printf(out, "Date: %s\r\n", date);
-	if (!streams && client->promised < 0 && answer->status != 204 && answer->status != 304)
+	if (!streams && !client->counted && !client->no_body && answer->body.len <= COUNTED_BODY_BYTES) {
+		client->counted = true;
 		buf_printf(out, "Content-Length: %zu\r\n", answer->body.len);
-	client->chunked = streams && client->promised < 0 && !no_body && client->head.minor >= 1;
-	client->until_eof = streams && client->promised < 0 && !client->chunked && !no_body;
+	}
+	if (!client->no_body)
+		buf_append(&client->held, answer->body.data, answer->body.len);
+}
+
+/* The rest of the head: whether the connection lives on, and how the client sees the end of the body. */
+static void end_head(struct client *client)
+{
+	struct buf *out = &client->out;
+	bool keeps = client->head.keep_alive && !client->close_after && client->body.done &&
+		     !client->head.wants_continue && !is_long_body(client);
+
+	client->chunked = !client->counted && !client->no_body && client->head.minor >= 1;
+	client->until_eof = !client->counted && !client->no_body && !client->chunked;
 	client->close_after = !keeps || client->until_eof;
-	if (client->close_after)
+	if (client->close_after && client->head.minor >= 1)
 		buf_puts(out, "Connection: close\r\n");
-	else if (client->head.minor < 1)
+	else if (!client->close_after && client->head.minor < 1)
 		buf_puts(out, "Connection: keep-alive\r\n");
 	if (client->chunked)
 		buf_puts(out, "Transfer-Encoding: chunked\r\n");
 	buf_puts(out, "\r\n");
-	if (no_body)
+	if (client->no_body)
 		client->promised = 0;
+	if (client->peer >= 0) {
+		loop_timer_stop(&client->timer);
+		client->state = STATE_ANSWER;
+		return;
+	}
+	if (client->chunked) {
+		http_chunk_append(out, client->held.bytes, client->held.size);
+		buf_puts(out, HTTP_LAST_CHUNK);
+	} else {
+		buf_append(out, client->held.bytes, client->held.size);
+	}
+	buf_clear(&client->held);
+	client->state = STATE_FLUSH;
+	loop_timer_start(&client->timer, WRITE_MS);
+}
+
+/* Go reads on to the end of a short body before it answers, for then it knows whether the connection can live on. */
+static void step_held(struct client *client)
+{
+	discard_body(client);
+	if (!waits_for_body(client))
+		end_head(client);
 }
 
 static struct client *find(struct gate_child *child, uint64_t id)
@@ -376,7 +428,7 @@ static bool set_peer(struct client *client, int fd)
 	}
 	client->peer = fd;
 	client->peer_wanted = 0;
-	client->peer_ended = false;
+	client->peer_may_read = client->peer_ended = false;
 	return true;
 }
 
@@ -389,17 +441,12 @@ void client_answer(struct gate_child *child, const Gate__Answer *answer, int fd)
 		return;
 	}
 	put_head(client, answer, fd >= 0);
-	if (fd >= 0) {
-		if (!set_peer(client, fd))
-			leave_hard(client);
-		client->state = STATE_ANSWER;
-	} else {
-		if (client->promised != 0)
-			buf_append(&client->out, answer->body.data, answer->body.len);
+	if (fd < 0)
 		client->known = false;
-		client->state = STATE_FLUSH;
-		loop_timer_start(&client->timer, WRITE_MS);
-	}
+	else if (!set_peer(client, fd))
+		leave_hard(client);
+	client->state = STATE_HELD;
+	loop_timer_start(&client->timer, WRITE_MS);
 	client_step(client);
 }
 
@@ -409,7 +456,7 @@ void client_end(struct gate_child *child, const Gate__End *end)
 
 	if (!client)
 		return;
-	if (client->state == STATE_ANSWER && !client->end_came) {
+	if ((client->state == STATE_ANSWER || client->state == STATE_HELD) && !client->end_came) {
 		client->end_came = true;
 		client->end_whole = end->whole;
 	} else if (client->state == STATE_WAIT) { /* an abort before any answer */
@@ -443,9 +490,12 @@ static bool read_peer(struct client *client)
 	char bytes[READ_BYTES];
 	ssize_t n;
 
-	if (client->peer < 0 || client->peer_ended || !has_room(client))
+	if (client->peer < 0 || client->state == STATE_HELD || client->peer_ended || !client->peer_may_read ||
+	    !has_room(client))
 		return false;
 	n = recv(client->peer, bytes, sizeof bytes, 0);
+	client->peer_may_read =
+		n == (ssize_t)sizeof bytes; /* a short read has most likely emptied it; an event tells if not */
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
@@ -562,7 +612,10 @@ static void pass_refusal(struct client *client)
 			continue;
 		buf_printf(&client->out, "%s: %s\r\n", header->name, header->value);
 	}
-	buf_puts(&client->out, "Connection: close\r\n\r\n");
+	/* The connection ends in any case; stock says so only when nothing else tells where the body ends. */
+	if (answer->framing != HTTP_LENGTH || !answer->keep_alive)
+		buf_puts(&client->out, "Connection: close\r\n");
+	buf_puts(&client->out, "\r\n");
 	client->passed = client->out.size;
 	buf_append(&client->out, rest.bytes, rest.size);
 	buf_done(&rest);
@@ -712,9 +765,11 @@ static bool read_client(struct client *client)
 	char bytes[READ_BYTES];
 	ssize_t n;
 
-	if (!client->conn || client->client_ended || client->in.size >= IN_MAX_BYTES || !(client->wanted & LOOP_READ))
+	if (!client->conn || client->client_ended || client->in.size >= IN_MAX_BYTES || !client->may_read ||
+	    !(client->wanted & LOOP_READ))
 		return false;
 	n = tls_conn_read(client->conn, bytes, sizeof bytes);
+	client->may_read = n > 0;
 	if (n == -EAGAIN)
 		return false;
 	if (n < 0) {
@@ -732,7 +787,7 @@ static bool read_client(struct client *client)
 
 static size_t sendable(const struct client *client)
 {
-	if (client->state == STATE_RELAY_HEAD)
+	if (client->state == STATE_RELAY_HEAD || client->state == STATE_HELD)
 		return 0;
 	return client->state == STATE_RELAY || client->state == STATE_RELAY_BODY ? client->passed : client->out.size;
 }
@@ -769,6 +824,9 @@ static void step_state(struct client *client)
 		break;
 	case STATE_WAIT:
 		discard_body(client);
+		break;
+	case STATE_HELD:
+		step_held(client);
 		break;
 	case STATE_ANSWER:
 		step_answer(client);
@@ -807,7 +865,7 @@ static void update_wants(struct client *client)
 		tls_conn_want(client->conn, wanted);
 	if (client->peer < 0)
 		return;
-	if (client->state == STATE_DRAIN || (!client->peer_ended && has_room(client)))
+	if (client->state == STATE_DRAIN || (client->state != STATE_HELD && !client->peer_ended && has_room(client)))
 		peer_wanted |= LOOP_READ;
 	if (client->in.size && client->body.done && (client->state == STATE_RELAY || client->state == STATE_DRAIN))
 		peer_wanted |= LOOP_WRITE;
@@ -824,8 +882,11 @@ static void client_step(struct client *client)
 	client->stepping = true;
 	for (int turn = 0; turn < 4 && !client->dead; turn++) {
 		enum state before = client->state;
-		bool moved = read_client(client);
+		bool moved = false;
 
+		/* A client's frames come as many small records: they go on together. */
+		while (!client->dead && read_client(client))
+			moved = true;
 		if (client->dead)
 			break;
 		moved = read_peer(client) || moved;
@@ -849,12 +910,20 @@ static void client_step(struct client *client)
 
 static void conn_ready(void *owner, int events)
 {
-	client_step(owner);
+	struct client *client = owner;
+
+	if (events & ~LOOP_WRITE)
+		client->may_read = true;
+	client_step(client);
 }
 
 static void peer_ready(void *owner, int events)
 {
-	client_step(owner);
+	struct client *client = owner;
+
+	if (events & ~LOOP_WRITE)
+		client->peer_may_read = true;
+	client_step(client);
 }
 
 static void time_is_up(void *owner)
@@ -916,6 +985,7 @@ void client_accept(struct gate_child *child, enum gate_listener listener, struct
 	client->peer = -1;
 	client->in = BUF_INIT(IN_MAX_BYTES + READ_BYTES);
 	client->out = BUF_INIT(OUT_LIMIT_BYTES);
+	client->held = BUF_INIT(OUT_LIMIT_BYTES);
 	http_head_init(&client->head, false);
 	http_head_init(&client->answer, true);
 	loop_timer_init(&client->timer, child->loop, time_is_up, client);

@@ -28,6 +28,7 @@
 
 enum {
 	INLINE_BODY_BYTES = 32 << 10, /* longer answers go through a socket */
+	COUNTED_BODY_BYTES = 2048,    /* longer ones come in chunks, as Go's do */
 	BODY_MAX_BYTES = 256 << 20,   /* of a whole answer; the largest, /pods of a full node, is 5 MiB */
 	REQUESTS_MAX = 4096,          /* the gate has no more connections than that */
 	REBIND_MS = 5000,             /* 10248, as stock */
@@ -118,13 +119,27 @@ static void drop_body(struct gate *gate, uint64_t id)
 			body_free(body);
 }
 
+/* Its end is seen on the loop, where everybody can be told; not here, in the middle of somebody's answer. */
+static void kill_gate(const struct gate *gate)
+{
+	if (gate->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, gate->pidfd, SIGKILL, NULL, 0);
+}
+
 static int send_down(struct gate *gate, const Gate__Down *down, int fd)
 {
+	int code;
+
 	if (!gate->channel) {
 		fd_done(&fd);
 		return -ENOENT;
 	}
-	return channel_send(gate->channel, &down->base, fd);
+	code = channel_send(gate->channel, &down->base, fd);
+	if (code == -ENOBUFS && !down->tls) {
+		log_warn("The gate does not read what it is told and is replaced", NULL);
+		kill_gate(gate);
+	}
+	return code;
 }
 
 /* ---- answers ---- */
@@ -188,6 +203,15 @@ static void send_end(struct gate *gate, uint64_t id, bool whole)
 	send_down(gate, &down, -1);
 }
 
+/* What cannot be answered is ended: a client that is told nothing would wait for as long as it likes. */
+static int give_up(struct gate *gate, uint64_t id, int code)
+{
+	log_warn("A request could not be answered and its connection is closed", "reason", strerror(-code), NULL);
+	send_end(gate, id, false);
+	forget(gate, id);
+	return code;
+}
+
 static void body_ready(void *owner, int events)
 {
 	struct body *body = owner;
@@ -221,20 +245,21 @@ static int make_pair(int *ret_ours, int *ret_theirs)
 static int answer_by_socket(struct gate *gate, struct pending *pending, int status, const struct gate_header *headers,
 			    size_t n_headers, const void *bytes, size_t size)
 {
+	_cleanup_fd_ int ours = -1;
 	struct body *body;
-	int ours = -1, theirs = -1, code = make_pair(&ours, &theirs);
+	int theirs = -1, code = make_pair(&ours, &theirs);
 
 	if (code >= 0)
 		code = send_answer(gate, pending, status, headers, n_headers, NULL, 0, (int64_t)size, theirs);
 	if (code < 0)
-		return code;
+		return give_up(gate, pending->id, code);
 	pending->answered = true;
 	body = xcalloc(1, sizeof *body);
-	*body = (struct body){ .gate = gate, .id = pending->id, .fd = ours, .size = size };
+	*body = (struct body){ .gate = gate, .id = pending->id, .fd = fd_steal(&ours), .size = size };
 	body->bytes = xmalloc(size);
 	memcpy(body->bytes, bytes, size);
 	list_append(&gate->bodies, &body->link);
-	body->watch = loop_fd_watch(gate->loop, ours, LOOP_WRITE, body_ready, body);
+	body->watch = loop_fd_watch(gate->loop, body->fd, LOOP_WRITE, body_ready, body);
 	return 0;
 }
 
@@ -251,7 +276,7 @@ int gate_answer(struct gate *gate, uint64_t id, int status, const struct gate_he
 	if (size > INLINE_BODY_BYTES && !pending->is_head)
 		return answer_by_socket(gate, pending, status, headers, n_headers, body, size);
 	code = send_answer(gate, pending, status, headers, n_headers, body, pending->is_head ? 0 : size,
-			   pending->is_head && size ? (int64_t)size : -1, -1);
+			   pending->is_head && size && size <= COUNTED_BODY_BYTES ? (int64_t)size : -1, -1);
 	forget(gate, id);
 	return code;
 }
@@ -260,20 +285,18 @@ int gate_answer_stream(struct gate *gate, uint64_t id, int status, const struct 
 		       int *ret_fd)
 {
 	struct pending *pending = find(gate, id);
-	int ours = -1, theirs = -1, code;
+	_cleanup_fd_ int ours = -1;
+	int theirs = -1, code;
 
 	if (!pending || pending->answered)
 		return -ENOENT;
 	code = make_pair(&ours, &theirs);
+	if (code >= 0)
+		code = send_answer(gate, pending, status, headers, n_headers, NULL, 0, -1, theirs);
 	if (code < 0)
-		return code;
-	code = send_answer(gate, pending, status, headers, n_headers, NULL, 0, -1, theirs);
-	if (code < 0) {
-		close(ours);
-		return code;
-	}
+		return give_up(gate, id, code);
 	pending->answered = true;
-	*ret_fd = ours;
+	*ret_fd = fd_steal(&ours);
 	return 0;
 }
 
@@ -301,6 +324,7 @@ int gate_relay(struct gate *gate, uint64_t id, int fd, enum gate_session session
 	struct pending *pending = find(gate, id);
 	Gate__Relay relay = GATE__RELAY__INIT;
 	Gate__Down down = GATE__DOWN__INIT;
+	int code;
 
 	if (!pending || pending->answered) {
 		fd_done(&fd);
@@ -309,8 +333,11 @@ int gate_relay(struct gate *gate, uint64_t id, int fd, enum gate_session session
 	relay.id = id;
 	relay.session = session;
 	down.relay = &relay;
+	code = send_down(gate, &down, fd);
+	if (code < 0)
+		return give_up(gate, id, code);
 	pending->answered = pending->relayed = true;
-	return send_down(gate, &down, fd);
+	return 0;
 }
 
 /* ---- requests ---- */
@@ -323,8 +350,7 @@ static void hostile(struct gate *gate, const char *what)
 
 	err_set(&err, -EBADMSG, "%s", what);
 	log_error(&err, "The gate misbehaves and is replaced", NULL);
-	if (gate->pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, gate->pidfd, SIGKILL, NULL, 0);
+	kill_gate(gate);
 	gate_lost(gate);
 }
 
@@ -441,8 +467,7 @@ static void gate_lost(struct gate *gate)
 		return;
 	channel_free(steal_pointer(&gate->channel));
 	/* One that closed its end but lives is of no use; its listening sockets would take connections away. */
-	if (gate->pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, gate->pidfd, SIGKILL, NULL, 0);
+	kill_gate(gate);
 	tell_all_gone(gate);
 	loop_timer_start(&gate->restart, loop_now_ms(gate->loop) - gate->started_ms < RESTART_MS ? RESTART_MS : 0);
 }

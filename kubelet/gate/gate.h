@@ -102,8 +102,11 @@ void gate_set_tls(struct gate *gate, const struct gate_tls *tls);
 
 /*
  * The whole answer. Date, Content-Length and Connection are added by the gate, the other headers are the caller's.
- * Bodies of any size; what is longer than 32 KiB travels through a socket in the background. HEAD gets no body.
- * -ENOENT when the id is not known any more, which needs no handling.
+ * Bodies of any size; what is longer than 32 KiB travels through a socket in the background. HEAD gets no body. Above
+ * 2,048 bytes no length is told but chunks are sent, as Go does.
+ * -ENOENT when the id is not known any more. After any other failure the client's connection is closed, without a
+ * word; the request has ended. Neither needs handling. So it is with
+ * gate_answer_stream() and gate_relay().
  */
 int gate_answer(struct gate *gate, uint64_t id, int status, const struct gate_header *headers, size_t n_headers,
 		const void *body, size_t size);

@@ -305,6 +305,81 @@ TEST(a_head_of_900_kb_travels_in_many_packets)
 	CHECK_INT("client", run(&fixture, big_head), ==, 0);
 }
 
+/* What one connection gets that sends all of it and then ends its half. */
+static const struct bytes {
+	const char *rule, *sent, *wanted, *unwanted;
+} of_go[] = {
+	{ "1.0 has its own status line and no word about the end", "GET /x HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\n",
+	  "Connection" },
+	{ "1.0 is told when the connection lives on", "GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+	  "Connection: keep-alive\r\n", NULL },
+	{ "a body that is too long to be read", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n",
+	  "Connection: close\r\n", NULL },
+	{ "a body in broken chunks", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+	  "Connection: close\r\n", NULL },
+	{ "a body that nobody asked for in the end",
+	  "POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+	  "Connection: close\r\n", NULL },
+	{ "nothing to wait for",
+	  "GET /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\nGET /y HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\n/y",
+	  NULL },
+	{ "an empty line behind a body",
+	  "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na\r\nGET /y HTTP/1.1\r\nHost: h\r\n\r\n",
+	  "\r\n\r\n/y", " 400 " },
+	{ "an empty line behind a request without one",
+	  "GET /x HTTP/1.1\r\nHost: h\r\n\r\n\r\nGET /y HTTP/1.1\r\nHost: h\r\n\r\n", " 400 Bad Request\r\n", "/y" },
+	{ "an empty line first", "\r\nGET /y HTTP/1.1\r\nHost: h\r\n\r\n", " 400 Bad Request\r\n", "/y" },
+	{ "half a request line", "GET /hea", " 400 Bad Request\r\n", NULL },
+	{ "half a head", "GET /x HTTP/1.1\r\nHost", " 400 Bad Request\r\n", NULL },
+};
+
+static int talk_as_go_expects(int port)
+{
+	static char text[8192];
+
+	for (size_t i = 0; i < ARRAY_LEN(of_go); i++) {
+		int fd = dial(port);
+
+		say(fd, of_go[i].sent);
+		shutdown(fd, SHUT_WR);
+		hear(fd, text, sizeof text);
+		if (!strstr(text, of_go[i].wanted) || (of_go[i].unwanted && strstr(text, of_go[i].unwanted))) {
+			fprintf(stderr, "%s: %s\n", of_go[i].rule, text);
+			return 1 + (int)i;
+		}
+		close(fd);
+	}
+	return 0;
+}
+
+TEST(connections_end_and_live_on_as_with_go)
+{
+	struct fixture fixture = { .handle = answer_path };
+
+	CHECK_INT("client", run(&fixture, talk_as_go_expects), ==, 0);
+}
+
+static int send_the_body_late(int port)
+{
+	static char text[4096];
+	int fd = dial(port);
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+
+	say(fd, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab");
+	NEED(1, poll(&readable, 1, 200) == 0);
+	say(fd, "cGET /y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	hear(fd, text, sizeof text);
+	NEED(2, strstr(text, "\r\n\r\n/xHTTP/1.1 200 OK\r\n") && str_has_suffix(text, "\r\n\r\n/y"));
+	return 0;
+}
+
+TEST(an_answer_waits_for_the_rest_of_a_short_body)
+{
+	struct fixture fixture = { .handle = answer_path };
+
+	CHECK_INT("client", run(&fixture, send_the_body_late), ==, 0);
+}
+
 /* ---- long answers ---- */
 
 static void answer_large(struct fixture *fixture, const struct gate_request *request)
@@ -318,14 +393,19 @@ static void answer_large(struct fixture *fixture, const struct gate_request *req
 
 static int hear_large(int port)
 {
-	char *text = xmalloc(LARGE_BYTES + 4096);
+	char *text = xmalloc(LARGE_BYTES + (64 << 10));
 	int fd = dial(port);
 	size_t n;
 
 	say(fd, "GET /l HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	n = hear(fd, text, LARGE_BYTES + (64 << 10));
+	NEED(1, strstr(text, "Transfer-Encoding: chunked\r\n") && !strstr(text, "Content-Length"));
+	NEED(2, n > LARGE_BYTES && strcmp(text + n - 5, "0\r\n\r\n") == 0);
+	close(fd);
+	fd = dial(port);
+	say(fd, "GET /l HTTP/1.0\r\n\r\n");
 	n = hear(fd, text, LARGE_BYTES + 4096);
-	NEED(1, strstr(text, "Content-Length: 3145728\r\n"));
-	NEED(2, n == (size_t)(strstr(text, "\r\n\r\n") + 4 - text) + LARGE_BYTES);
+	NEED(3, n == (size_t)(strstr(text, "\r\n\r\n") + 4 - text) + LARGE_BYTES);
 	free(text);
 	return 0;
 }

@@ -470,6 +470,8 @@ static ssize_t ssl_result(struct tls_conn *conn, int result, int waits_normally)
 	int saved = errno, reason = SSL_get_error(conn->ssl, result);
 
 	conn->crossed = false;
+	if (waits_normally == LOOP_READ)
+		conn->drained = result <= 0;
 	if (result > 0)
 		return result;
 	if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
@@ -596,7 +598,6 @@ ssize_t tls_conn_read(struct tls_conn *conn, void *bytes, size_t size)
 	}
 	errno = 0;
 	code = ssl_result(conn, SSL_read(conn->ssl, bytes, (int)MIN(size, (size_t)INT32_MAX)), LOOP_READ);
-	conn->drained = code <= 0;
 	update_watch(conn);
 	return code;
 }

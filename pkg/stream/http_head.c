@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkg/stream/http_head.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -110,11 +112,78 @@ static int parse_version(const char *text, int *ret_minor)
 	return text[5] - '0';
 }
 
+/* Letters, then also digits and "+-."; 0 when there is none before a colon. */
+static size_t scheme_size(const char *text)
+{
+	size_t size = 0;
+
+	for (; text[size]; size++) {
+		char c = text[size];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+		if (!letter && (size == 0 || !((c >= '0' && c <= '9') || strchr("+-.", c))))
+			break;
+	}
+	return text[size] == ':' ? size : 0;
+}
+
+static bool is_port(const char *text)
+{
+	return !*text || (*text == ':' && strspn(text + 1, "0123456789") == strlen(text + 1));
+}
+
+/* The host of an absolute target as Go's url.Parse takes it: only bytes above ASCII may be escaped in it. */
+static bool is_url_host(const char *host)
+{
+	const char *colon = strchr(host, ':'), *bracket = strrchr(host, ']');
+
+	if (*host == '[') {
+		char address[64];
+		struct in6_addr in6;
+		size_t size = bracket ? (size_t)(bracket - host) - 1 : sizeof address;
+
+		if (size >= sizeof address || !is_port(bracket + 1))
+			return false;
+		memcpy(address, host + 1, size);
+		address[size] = 0;
+		address[strcspn(address, "%")] = 0; /* a zone is any text */
+		return inet_pton(AF_INET6, address, &in6) == 1;
+	}
+	if (strchr(host, '[') || (colon && !is_port(colon)))
+		return false;
+	for (; *host; host++) {
+		unsigned char c = (unsigned char)*host;
+
+		if (c == '%') {
+			int high = hex_value(host[1]);
+
+			if (high < 8 || hex_value(host[2]) < 0)
+				return false;
+			host += 2;
+		} else if (c < 0x80 && !strchr("-_.~!$&'()*+,;=:]<>\"", c) && !(c >= '0' && c <= '9') &&
+			   !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z')) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_authority(const char *authority)
+{
+	const char *at = strrchr(authority, '@');
+
+	for (const char *user = authority; at && user < at; user++)
+		if (!strchr("-._:~!$&'()*+,;=%@", *user) && !(*user >= '0' && *user <= '9') &&
+		    !(*user >= 'a' && *user <= 'z') && !(*user >= 'A' && *user <= 'Z'))
+			return false;
+	return is_url_host(at ? at + 1 : authority);
+}
+
 /* Go's url.ParseRequestURI, as far as a server's request line meets it. */
 static int parse_target(struct http_head *head)
 {
 	const char *rest = head->target;
-	bool has_authority = strcmp(head->method, "CONNECT") == 0 && *rest != '/';
+	bool has_authority = strcmp(head->method, "CONNECT") == 0 && *rest != '/' && strcmp(rest, "*") != 0;
 	char *query;
 
 	if (!*rest)
@@ -123,22 +192,24 @@ static int parse_target(struct http_head *head)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			return refuse(head, 400, NULL);
 	if (*rest != '/' && strcmp(rest, "*") != 0 && !has_authority) {
-		size_t scheme = 0;
+		size_t scheme = scheme_size(rest);
 
-		while (is_token_char((unsigned char)rest[scheme]))
-			scheme++;
-		if (!scheme || rest[scheme] != ':' || (*rest >= '0' && *rest <= '9'))
+		if (!scheme)
 			return refuse(head, 400, NULL);
 		rest += scheme + 1;
 		has_authority = strncmp(rest, "//", 2) == 0;
 		if (has_authority)
 			rest += 2;
+		else if (*rest != '/') /* "mailto:x" has no path at all */
+			rest = strchr(rest, 0);
 	}
 	if (has_authority) {
 		size_t size = strcspn(rest, "/?");
 
 		head->authority = xstrndup(rest, size);
 		head->host = head->authority;
+		if (!is_authority(head->authority))
+			return refuse(head, 400, NULL);
 		rest += size;
 	}
 	head->path = xstrdup(rest);
@@ -148,6 +219,12 @@ static int parse_target(struct http_head *head)
 	if (query)
 		*query = 0;
 	return http_path_decode(head->path) < 0 ? refuse(head, 400, NULL) : 0;
+}
+
+/* What a client of HTTP/2 says first. Go answers it as any request for "*". */
+static bool is_http2_preface(const struct http_head *head, int major)
+{
+	return major == 2 && head->minor == 0 && strcmp(head->method, "PRI") == 0 && strcmp(head->target, "*") == 0;
 }
 
 static int parse_request_line(struct http_head *head, char *line)
@@ -166,8 +243,12 @@ static int parse_request_line(struct http_head *head, char *line)
 		return refuse(head, 400, NULL);
 	if (parse_target(head) < 0)
 		return -EBADMSG;
-	if (major != 1) /* Go says so only after the headers; they make no difference */
+	if (is_http2_preface(head, major)) {
+		head->minor = 1;
+		head->is_preface = true;
+	} else if (major != 1) { /* Go says so only after the headers; they make no difference */
 		return refuse(head, 505, "unsupported protocol version");
+	}
 	return 0;
 }
 
@@ -274,21 +355,28 @@ const char *http_head_get(const struct http_head *head, const char *name)
 	return http_head_get_nth(head, name, 0);
 }
 
+static bool list_has_word(const char *list, const char *word)
+{
+	for (const char *item = list; *item; item += strcspn(item, ","), item += *item == ',') {
+		item += strspn(item, " \t");
+		size_t size = strcspn(item, ",");
+
+		while (size && (item[size - 1] == ' ' || item[size - 1] == '\t'))
+			size--;
+		if (size == strlen(word) && strncasecmp(item, word, size) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Whether a comma list in any header of that name has the word. */
 static bool has_word(const struct http_head *head, const char *name, const char *word)
 {
 	const char *value;
 
 	for (size_t n = 0; (value = http_head_get_nth(head, name, n)); n++)
-		for (const char *item = value; *item; item += strcspn(item, ","), item += *item == ',') {
-			item += strspn(item, " \t");
-			size_t size = strcspn(item, ",");
-
-			while (size && (item[size - 1] == ' ' || item[size - 1] == '\t'))
-				size--;
-			if (size == strlen(word) && strncasecmp(item, word, size) == 0)
-				return true;
-		}
+		if (list_has_word(value, word))
+			return true;
 	return false;
 }
 
@@ -338,16 +426,17 @@ static int check_request(struct http_head *head)
 		return refuse(head, 400, NULL);
 	if (find_framing(head) < 0)
 		return -EBADMSG;
-	if (!host && head->minor >= 1 && strcmp(head->method, "CONNECT") != 0)
+	if (!host && head->minor >= 1 && strcmp(head->method, "CONNECT") != 0 &&
+	    !(head->is_preface && head->n_headers == 0))
 		return refuse(head, 400, "missing required Host header");
 	if (host && !is_host(host))
 		return refuse(head, 400, "malformed Host header");
 	if (!head->authority)
 		head->host = host ? (char *)(uintptr_t)host : strchr(head->method, 0);
 	if (!str_empty(expect)) {
-		if (!has_word(head, "Expect", "100-continue"))
+		if (!list_has_word(expect, "100-continue"))
 			return refuse(head, 417, NULL);
-		head->wants_continue = head->minor >= 1;
+		head->wants_continue = head->minor >= 1 && head->framing != HTTP_NO_BODY;
 	}
 	return 0;
 }
@@ -526,6 +615,7 @@ enum body_state {
 	BODY_CONTENT,
 	BODY_SIZE,      /* in the digits of a chunk size */
 	BODY_EXTENSION, /* behind them, up to the line's end */
+	BODY_LINE_END,  /* the LF behind its CR */
 	BODY_CHUNK_END, /* CR LF behind a chunk */
 	BODY_TRAILER,
 };
@@ -551,32 +641,41 @@ static int chunk_byte(struct http_body *body, char c)
 			body->left = body->left * 16 + digit;
 			break;
 		}
-		if (!body->line || (c != '\r' && c != '\n' && c != ';' && c != ' ' && c != '\t'))
+		if (!body->line || (c != '\r' && c != ';' && c != ' ' && c != '\t'))
 			return -EBADMSG;
-		body->state = BODY_EXTENSION;
-		__attribute__((fallthrough));
-	case BODY_EXTENSION:
-		if (c == '\n') {
-			body->state = body->left ? BODY_CONTENT : BODY_TRAILER;
-			body->line = 0;
-			return 0;
-		}
+		body->state = c == '\r' ? BODY_LINE_END : BODY_EXTENSION;
 		break;
+	case BODY_EXTENSION:
+		if (c == '\n') /* bare: another server may see another length */
+			return -EBADMSG;
+		if (c == '\r')
+			body->state = BODY_LINE_END;
+		break;
+	case BODY_LINE_END:
+		if (c != '\n')
+			return -EBADMSG;
+		body->state = body->left ? BODY_CONTENT : BODY_TRAILER;
+		body->line = 0;
+		return 0;
 	case BODY_CHUNK_END:
+		if (body->line == 0 ? c != '\r' : c != '\n')
+			return -EBADMSG;
 		if (c == '\n') {
 			body->state = BODY_SIZE;
 			body->line = 0;
 			return 0;
 		}
-		if (c != '\r' || body->line)
-			return -EBADMSG;
 		break;
 	case BODY_TRAILER:
 		/* `left` counts the bytes of the line so far: an empty one is the end. */
 		if (c == '\n') {
+			if (body->left && !body->colon)
+				return -EBADMSG;
 			body->done = body->left == 0;
 			body->left = 0;
+			body->colon = false;
 		} else if (c != '\r') {
+			body->colon = body->colon || (c == ':' && body->left);
 			body->left++;
 		}
 		return ++body->line > TRAILER_MAX_BYTES ? -EBADMSG : 0;

@@ -42,7 +42,8 @@ struct http_head {
 	int64_t content_length;
 	bool keep_alive;     /* the sender lets the connection live on */
 	bool wants_upgrade;  /* a Connection header holds the word upgrade, as Kubernetes looks for it */
-	bool wants_continue; /* Expect: 100-continue */
+	bool wants_continue; /* Expect: 100-continue, and there is a body to wait for */
+	bool is_preface;     /* "PRI * HTTP/2.0" */
 
 	int refusal;              /* 400, 417, 431, 501, 505 when feeding failed */
 	const char *refusal_text; /* what Go adds after the status, or NULL */
@@ -80,6 +81,7 @@ struct http_body {
 	int64_t left; /* of the body or the chunk */
 	int state;    /* private */
 	size_t line;  /* private: bytes of the current size or trailer line, limited */
+	bool colon;   /* private: seen in the current trailer line */
 	bool done;    /* the whole body was seen */
 };
 
