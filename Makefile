@@ -101,10 +101,10 @@ $(eval $(call program_rule,san,build/interop/roundtrip,build/san/e2e/interop/rou
 
 # ---- what people call ----
 
-.PHONY: print-layers all help deps unit lint layers fuzz interop e2e test test-full bench images up down env install clean
+.PHONY: print-layers all help deps unit lint layers fuzz interop e2e e2e-v2 test test-full bench images up down env install clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 all: build/kubelet ## the programs, in build/
 
@@ -135,6 +135,10 @@ interop: ## our .proto files and codecs against the official Go modules
 
 e2e: all ## end-to-end cases on a stock cluster; CASE=name runs one, KUBELET=stock takes the stock kubelet
 	e2e/run.sh $(CASE)
+
+e2e-v2: all ## on a node with cgroup v2, in user-mode-linux: the stock kubelet first, then ours
+	KUBELET=stock e2e/uml/run.sh $(CASE)
+	KUBELET=ours e2e/uml/run.sh $(CASE)
 
 test: ## everything that guards a commit; ends with one line "N passed, N failed, N skipped"
 	tools/test.sh

@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=e2e/rig/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/rig/lib.sh"
 export KUBECONFIG=$RIG/conf/admin.conf
-API=https://$NODE_IP:6443
+API=https://$CONTROL_IP:6443
 
 kubectl() {
 	command kubectl -n "$NS" "$@"

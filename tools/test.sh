@@ -32,6 +32,10 @@ count() {
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
+on_v2() {
+	KUBELET=$1 e2e/uml/run.sh | sed "s/^e2e: /e2e-v2-$1: /"
+}
+
 suite() {
 	local name=$1
 	shift
@@ -68,6 +72,10 @@ sed 's/^e2e: /e2e-stock: /' $logs/e2e-stock.log >$logs/e2e-stock.out
 count e2e-stock $logs/e2e-stock.out
 KUBELET=ours RIG_ID=${RIG_ID:-1} e2e/run.sh >$logs/e2e.log 2>&1
 count e2e $logs/e2e.log
+if [ "$full" = full ]; then
+	suite e2e-v2-stock on_v2 stock
+	suite e2e-v2-ours on_v2 ours
+fi
 say "done"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

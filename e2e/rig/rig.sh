@@ -4,12 +4,14 @@
 #
 #   rig.sh up            start what is not running, run pod nginx, end in a shell inside it (or run $EXEC_CMD)
 #   rig.sh cluster       the same without the pod and the shell
+#   rig.sh control       the control plane alone, for a node that is elsewhere
 #   rig.sh down          remove everything that up made, except the cache
 #   rig.sh env           print export lines for a shell
 #   rig.sh exec          the last step of up alone
 #   rig.sh pid|start|stop|kill|restart PROGRAM [SIGNAL]
 #
 # KUBELET=ours (default) or stock; RIG_ID, RIG_DIR, CUBELET_CACHE, KUBE_BIN_DIR as in lib.sh and build.sh.
+# RIG_CONTROL=DIR: the control plane is elsewhere, DIR has its pki and conf; RIG_NODE_IP is the node's address then.
 # RIG_READY=FILE: everything is installed and built already, and FILE is the list that e2e/images/build.sh printed.
 set -euo pipefail
 
@@ -134,7 +136,7 @@ admin_field() {
 }
 
 apiserver_ready() {
-	[ "$(curl -sS --max-time $((2 * E2E_SLOW)) --cacert "$RIG/pki/ca.crt" "https://$NODE_IP:6443/readyz")" = ok ]
+	[ "$(curl -sS --max-time $((2 * E2E_SLOW)) --cacert "$RIG/pki/ca.crt" "https://$CONTROL_IP:6443/readyz")" = ok ]
 }
 
 bind_rights() {
@@ -261,6 +263,22 @@ prepare() {
 	mv "$RIG/images.new" "$RIG/images"
 }
 
+control() {
+	begin "network and cgroups"
+	remember_machine
+	make_network
+	make_cgroups
+	if [ -n "${RIG_CONTROL:-}" ]; then
+		cp -r "$RIG_CONTROL"/{pki,conf} "$RIG/"
+		steps=$((steps - 2))
+		return
+	fi
+	begin "certificates"
+	make_certificates
+	begin "etcd, API server, controller manager, scheduler"
+	start_control_plane
+}
+
 cluster() {
 	claim
 	announce
@@ -273,14 +291,7 @@ cluster() {
 		mv "$RIG/../.images.$RIG_ID" "$RIG/images"
 	fi
 	echo "$KUBELET" >"$RIG/kind"
-	begin "network and cgroups"
-	remember_machine
-	make_network
-	make_cgroups
-	begin "certificates"
-	make_certificates
-	begin "etcd, API server, controller manager, scheduler"
-	start_control_plane
+	control
 	begin "containerd"
 	start_runtime
 	begin "kubelet"
@@ -416,9 +427,15 @@ verb=${1:-}
 case $verb in
 up) up ;;
 cluster) cluster ;;
+control)
+	steps=8
+	claim
+	prepare
+	control
+	;;
 down) down ;;
 env) print_env ;;
 exec) enter_nginx ;;
 pid | start | stop | kill | restart) "rig_$verb" "$@" ;;
-*) die "up | cluster | down | env | exec | pid | start | stop | kill | restart" ;;
+*) die "up | cluster | control | down | env | exec | pid | start | stop | kill | restart" ;;
 esac
