@@ -254,7 +254,12 @@ static int prepare(struct action *action, struct err *err)
 		world_event(action->world, action->pod, NULL, "Warning", "FailedCreatePodContainer", err->text);
 		return r;
 	}
-	return volumes_make_pod_dir(action->world->volumes, action->uid, path, err);
+	r = volumes_make_pod_dir(action->world->volumes, action->uid, path, err);
+	if (r < 0) {
+		err_wrap(err, "error making pod data directories");
+		world_event(action->world, action->pod, NULL, "Warning", "Failed", err->text);
+	}
+	return r;
 }
 
 static int volume_path(void *owner, const Core__Pod *pod, const char *volume, char path[PATH_MAX], struct err *err)
