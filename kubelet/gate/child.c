@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 enum {
 	CHANNEL_FD = 3,            /* where the kubelet puts our end of the pair */
 	LAST_WORDS_MS = 30 * 1000, /* for sessions to end in good form once the kubelet is gone */
+	TRIM_AFTER_MS = 5 * 1000,  /* of a client's end; then the memory of all that ended meanwhile */
 };
 
 static void accepted(void *owner, struct tls_conn *conn)
@@ -97,8 +99,15 @@ static void end(void *owner)
 	loop_stop(child->loop);
 }
 
+static void trim_memory(void *owner)
+{
+	malloc_trim(0);
+}
+
 void gate_child_may_end(struct gate_child *child)
 {
+	if (child->trim.loop && !loop_timer_is_running(&child->trim))
+		loop_timer_start(&child->trim, TRIM_AFTER_MS);
 	if (child->ending && !child->n_clients && !tls_server_lingering(child->server))
 		loop_timer_start(&child->end, 0);
 }
@@ -170,6 +179,7 @@ int gate_main(int argc, char **argv)
 	signal(SIGINT, SIG_IGN); /* the terminal's Ctrl-C goes to the kubelet, whose end ends us */
 	signal(SIGTERM, SIG_IGN);
 	child->loop = loop_new();
+	loop_timer_init(&child->trim, child->loop, trim_memory, child);
 	child->server = tls_server_new(child->loop);
 	if (sandbox_enter(lenient, &missing, &err) < 0) {
 		log_error(&err, "The gate cannot be shut in; --gate-sandbox=off starts it all the same", NULL);

@@ -36,6 +36,7 @@ struct gate_child {
 	uint64_t serial;
 	bool ending;
 	struct loop_timer end;
+	struct loop_timer trim; /* what many clients needed goes back to the system some time after */
 };
 
 /* An accepted connection becomes a client, or is turned away. */
@@ -50,5 +51,5 @@ void client_again(struct gate_child *child, const Gate__Again *again);
 /* The kubelet is gone: requests are cut, sessions get their status, idle connections end. */
 void clients_end_all(struct gate_child *child);
 
-/* Called when the last one is gone. */
+/* Called when one is gone. */
 void gate_child_may_end(struct gate_child *child);

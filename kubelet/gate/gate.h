@@ -8,6 +8,10 @@
  * or lasting goes through a socket of which one end is passed down. A gate that dies is replaced without a gap. Nothing
  * that comes up is trusted: text is bounded and free of zero bytes, ids are known ones, else the gate is replaced.
  *
+ *   runs as root, in the kubelet    gate.c (the process, requests, answers), request.c (distrust of what comes up)
+ *   runs with no rights, the gate   child.c (its main), client.c (one connection), sandbox.c (how it loses its rights)
+ *   both                            channel.c (messages between the two)
+ *
  * A request ends in one of these ways, after which its id means nothing any more:
  *   the kubelet ends it   gate_answer(), gate_end(), gate_abort(): no callback follows
  *   anything else         gone(): the client left, the session of gate_relay() is over, the gate died
