@@ -388,9 +388,11 @@ restore_machine() {
 remove_files() {
 	local socket link
 	# Shims keep their sockets outside of the state folder.
-	find "$RIG/containerd/state" -name bootstrap.json -exec jq -r .address {} + 2>/dev/null | while read -r socket; do
-		rm -f "${socket#unix://}"
-	done
+	if [ -d "$RIG/containerd/state" ]; then
+		find "$RIG/containerd/state" -name bootstrap.json -exec jq -r .address {} + 2>/dev/null | while read -r socket; do
+			rm -f "${socket#unix://}"
+		done
+	fi
 	for link in /var/log/containers/*; do
 		case $(readlink "$link") in "$RIG"/*) rm -f "$link" ;; esac
 	done
