@@ -3,25 +3,17 @@
 # Client certificates: expired, for other use, and a CA file that is replaced under an open connection.
 # group: alone
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=e2e/certs.sh
+. "$repo/e2e/certs.sh"
 
 ca=$RIG/conf/kubelet-ca.crt
-issue() { # NAME START END: a certificate of the cluster's CA in the name of the API server
-	mkdir -p "$WORK/ca"
-	: >"$WORK/ca/index"
-	printf '[ca]\ndefault_ca=d\n[d]\ndir=%s\ndatabase=%s\nnew_certs_dir=%s\ndefault_md=sha256\nrand_serial=yes\nunique_subject=no\npolicy=p\nx509_extensions=x\n[p]\ncommonName=supplied\n[x]\nextendedKeyUsage=%s\n[req]\ndistinguished_name=dn\n[dn]\n' \
-		"$WORK/ca" "$WORK/ca/index" "$WORK/ca" "${4:-clientAuth}" >"$WORK/ca/conf"
-	openssl req -new -newkey rsa:2048 -nodes -subj /CN=kube-apiserver-kubelet-client -config "$WORK/ca/conf" \
-		-keyout "$WORK/$1.key" -out "$WORK/$1.csr" 2>/dev/null
-	openssl ca -batch -notext -config "$WORK/ca/conf" -cert "$RIG/pki/ca.crt" -keyfile "$RIG/pki/ca.key" \
-		-startdate "$2" -enddate "$3" -in "$WORK/$1.csr" -out "$WORK/$1.crt" 2>/dev/null
-}
 code() {
 	curl -sk --max-time 20 -o "$WORK/body" -w '%{http_code}' --cert "$WORK/$1.crt" --key "$WORK/$1.key" "https://$NODE_IP:10250/pods"
 }
-issue good 20200101000000Z 20490101000000Z
-issue expired 20200101000000Z 20210101000000Z
-issue early 20480101000000Z 20490101000000Z
-issue server 20200101000000Z 20490101000000Z serverAuth
+issue "$RIG/pki" "$WORK/good" /CN=kube-apiserver-kubelet-client 20200101000000Z 20490101000000Z
+issue "$RIG/pki" "$WORK/expired" /CN=kube-apiserver-kubelet-client 20200101000000Z 20210101000000Z
+issue "$RIG/pki" "$WORK/early" /CN=kube-apiserver-kubelet-client 20480101000000Z 20490101000000Z
+issue "$RIG/pki" "$WORK/server" /CN=kube-apiserver-kubelet-client 20200101000000Z 20490101000000Z serverAuth
 expect good "$(code good)" 200
 expect "expired, not yet valid, for servers" "$(code expired) $(code early) $(code server)" "401 401 401"
 
@@ -37,7 +29,7 @@ on_open_connection() { # STATUS-REGEX
 on_open_connection 200 || fail "a good certificate on an open connection"
 cp "$ca" "$WORK/ca.before"
 at_exit cp "$WORK/ca.before" "$ca"
-openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=foreign -keyout "$WORK/foreign.key" -out "$WORK/foreign.crt" 2>/dev/null
+self_signed "$WORK/foreign" /CN=foreign
 cp "$WORK/foreign.crt" "$ca"
 new_refused() {
 	[ "$(code good)" = 401 ]
