@@ -28,7 +28,6 @@ struct pleg {
 	bool running, synced;
 	int64_t listed_ms; /* begin of the last relist that worked, 0: none */
 	size_t n_first;    /* reads of the first relist that are still out */
-	bool first_failed; /* one of them did: the next relist is the first once more */
 	uint64_t round;    /* of relists: which entries were seen in this one */
 	size_t n_tasks;    /* reads and refreshes that have not ended */
 	void (*stopped)(void *owner);
@@ -44,6 +43,7 @@ struct entry {
 	uint64_t seen;           /* digest of the list entries behind `pod`; 0: nothing */
 	uint64_t listed, round;  /* digest in relist `round` */
 	struct read *read;
+	bool unread;         /* its first read failed, and none has worked since */
 	bool dirty;          /* read again after this read, for the relist */
 	struct list waiting; /* refreshes that want a read that begins later */
 };
@@ -111,7 +111,7 @@ static struct entry *entry_get(struct pleg *pleg, const char *uid)
 
 static void entry_collect(struct entry *entry)
 {
-	if (entry->pod || entry->read || !list_empty(&entry->waiting) || !entry->pleg->running)
+	if (entry->pod || entry->unread || entry->read || !list_empty(&entry->waiting) || !entry->pleg->running)
 		return;
 	map_remove(entry->pleg->entries, entry->uid);
 	free(entry->uid);
@@ -176,11 +176,13 @@ static void read_end(struct read *read)
 			log_error(&read->err, "PLEG: unable to read a pod", "podUID", entry->uid, NULL);
 		arena_free(read->arena);
 		old = NULL;
+		entry->unread |= first;
 	} else {
 		bool nothing = read->pod->n_sandboxes == 0 && read->pod->n_containers == 0;
 
 		entry->pod = nothing ? NULL : read->pod;
 		entry->seen = read->digest;
+		entry->unread = false;
 		if (nothing)
 			arena_free(read->arena);
 	}
@@ -199,10 +201,7 @@ static void read_end(struct read *read)
 		entry_collect(entry);
 	if (tell && pleg->running)
 		pleg->options.changed(pleg->options.owner, uid);
-	pleg->first_failed |= first && failed;
-	if (first && --pleg->n_first == 0 && pleg->first_failed) {
-		pleg->first_failed = false;
-	} else if (first && pleg->n_first == 0 && !pleg->synced) {
+	if (first && --pleg->n_first == 0 && !pleg->synced) {
 		pleg->synced = true;
 		if (pleg->options.synced && pleg->running)
 			pleg->options.synced(pleg->options.owner);
@@ -668,6 +667,11 @@ static void compare(struct pleg *pleg)
 		struct entry *entry = value;
 		uint64_t listed = entry->round == pleg->round ? entry->listed : 0;
 
+		if (!listed && entry->unread) {
+			entry->unread = false; /* it went without having been read */
+			entry_collect(entry);
+			continue;
+		}
 		if (listed == entry->seen)
 			continue;
 		if (entry->read)
@@ -794,6 +798,13 @@ const struct runtime_pod *pleg_get(struct pleg *pleg, const char *uid)
 	const struct entry *entry = map_get(pleg->entries, uid);
 
 	return entry ? entry->pod : NULL;
+}
+
+bool pleg_is_unread(const struct pleg *pleg, const char *uid)
+{
+	const struct entry *entry = map_get(pleg->entries, uid);
+
+	return entry && entry->unread && entry->round == pleg->round && entry->listed;
 }
 
 const struct runtime_pod *pleg_next(struct pleg *pleg, size_t *at)

@@ -20,7 +20,7 @@ struct pleg_options {
 	struct loop *loop;
 	struct cri *cri;
 	void (*changed)(void *owner, const char *uid); /* pleg_get() has something new, or nothing any more */
-	void (*synced)(void *owner);                   /* once: the first whole read is done; may be NULL */
+	void (*synced)(void *owner);                   /* once: each pod has been read, or tried; may be NULL */
 	void *owner;
 };
 
@@ -34,6 +34,12 @@ void pleg_free(struct pleg *pleg);                                            /*
  * needs it longer copies what it needs.
  */
 const struct runtime_pod *pleg_get(struct pleg *pleg, const char *uid);
+
+/*
+ * The runtime has something of the pod that could not be read so far, not once: that pleg_get() says nothing then means
+ * nothing, and a second sandbox must not be made. It is tried again each second; `changed` tells when it has worked.
+ */
+bool pleg_is_unread(const struct pleg *pleg, const char *uid);
 
 /* Every pod of the runtime, also those whose object is unknown: `size_t at = 0; while ((pod = pleg_next(pleg, &at)))`.
  */

@@ -280,18 +280,23 @@ TEST(a_refresh_reads_at_once_and_tells_only_its_caller)
 	bench_end(&bench);
 }
 
-TEST(a_failed_first_read_is_tried_again_before_it_says_synced)
+TEST(a_failed_first_read_holds_back_only_its_own_pod)
 {
 	struct bench bench;
 
 	bench_begin(&bench);
 	add_sandbox("u-1");
-	fake_fail(CRI_LIST_CONTAINERS, -ECONNREFUSED, "rpc error: code = Unavailable desc = gone", 1);
 	fake_fail(CRI_POD_SANDBOX_STATUS, -ECONNREFUSED, "rpc error: code = Unavailable desc = gone", 1);
 	pleg_start(bench.pleg);
 	loop_run(bench.loop);
 	CHECK_INT("synced once", bench.n_synced, ==, 1);
-	CHECK("with the pod", pleg_get(bench.pleg, "u-1") != NULL);
+	CHECK("nothing is known of it", pleg_get(bench.pleg, "u-1") == NULL);
+	CHECK("which is said", pleg_is_unread(bench.pleg, "u-1"));
+	CHECK("a pod that the runtime does not have", !pleg_is_unread(bench.pleg, "u-2"));
+	wait_changes(&bench, 1);
+	CHECK("the next relist reads it", pleg_get(bench.pleg, "u-1") != NULL);
+	CHECK("and it is as any other", !pleg_is_unread(bench.pleg, "u-1"));
+	CHECK_INT("synced stays once", bench.n_synced, ==, 1);
 	bench_end(&bench);
 }
 

@@ -46,6 +46,7 @@ struct pods_world {
 	void (*wake_in)(void *owner, int64_t delay_ms); /* call pods_run() then; a later call replaces an earlier */
 
 	const struct runtime_pod *(*observed)(void *owner, const char *uid); /* valid until control returns */
+	bool (*unread)(void *owner, const char *uid); /* there is something, but what could never be read */
 	uint64_t (*hash)(const Core__Container *container);
 
 	/* May the pod run here? Else reason and message; texts in the arena. */

@@ -31,6 +31,7 @@ struct sim_pod {
 	size_t n_sandboxes;
 	struct runtime_container containers[MAX_CONTAINERS];
 	size_t n_containers;
+	int64_t unread_until_ms; /* a new kubelet cannot read what it has here */
 };
 
 struct op {
@@ -121,7 +122,7 @@ static const struct runtime_pod *observed(void *owner, const char *uid)
 	struct sim_pod *pod = by_uid(uid);
 	struct runtime_pod view;
 
-	if (!pod || (pod->n_sandboxes == 0 && pod->n_containers == 0))
+	if (!pod || (pod->n_sandboxes == 0 && pod->n_containers == 0) || sim.now_ms < pod->unread_until_ms)
 		return NULL;
 	view = (struct runtime_pod){
 		.uid = pod->uid,
@@ -131,6 +132,13 @@ static const struct runtime_pod *observed(void *owner, const char *uid)
 		.n_containers = pod->n_containers,
 	};
 	return copied(&view, sizeof view);
+}
+
+static bool unread(void *owner, const char *uid)
+{
+	struct sim_pod *pod = by_uid(uid);
+
+	return pod && (pod->n_sandboxes || pod->n_containers) && sim.now_ms < pod->unread_until_ms;
 }
 
 static uint64_t hash(const Core__Container *container)
@@ -225,6 +233,11 @@ static void take_effect(struct sim_pod *pod, const struct pods_act *act)
 {
 	size_t index;
 
+	if (!pod) { /* nothing of it was left, and its place has a new pod */
+		CHECK("only cleaning", act->step->kind == PLAN_UNMOUNT || act->step->kind == PLAN_DESTROY_CGROUP ||
+					       act->step->kind == PLAN_READ);
+		return;
+	}
 	switch (act->step->kind) {
 	case PLAN_PREPARE:
 		pod->prepared = true;
@@ -426,6 +439,7 @@ static void create(struct sim_pod *pod, const char *policy)
 	snprintf(pod->uid, sizeof pod->uid, "u%d", ++n);
 	pod->policy = policy;
 	pod->exists = true;
+	pod->unread_until_ms = 0;
 	pod->deleting = false;
 	memset(pod->starts, 0, sizeof pod->starts);
 	arena_free(pod->arena);
@@ -456,12 +470,15 @@ static void delete (struct sim_pod *pod)
 static void start_kubelet(void)
 {
 	struct pods_options options = {
-		.world = { now_ms, wall_ms, wake_in, observed, hash, admit, keep, release, act, patch, remove_object,
-			   event, NULL },
+		.world = { now_ms, wall_ms, wake_in, observed, unread, hash, admit, keep, release, act, patch,
+			   remove_object, event, NULL },
 		.crash_loop = { 10000, 300000 },
 		.runtime_name = "containerd",
 	};
 
+	/* Some of what runs cannot be read at first. */
+	for (size_t i = 0; i < MAX_PODS; i++)
+		sim.pods[i].unread_until_ms = dice(4) ? 0 : sim.now_ms + dice(20000);
 	sim.kubelet = pods_new(&options);
 	for (size_t i = 0; i < MAX_PODS; i++)
 		if (sim.pods[i].exists)

@@ -14,6 +14,7 @@
 enum {
 	RETRY_MS = 10000,      /* after a failed step, stock's back-off of a pod's sync */
 	RETRY_CLEAN_MS = 2000, /* unmounting and cgroups: stock looks every 2 s */
+	UNREAD_MS = 1000,      /* the runtime is read again each second */
 	STILL_ALIVE_MS = 1000, /* a kill that succeeded but left something running */
 	REFRESH_MS = 75000,    /* volumes of a running pod: the middle of stock's 60 to 90 s */
 	TEXT_MAX = 1024,       /* one message; the API takes more, an event not */
@@ -35,6 +36,11 @@ static int64_t wall_ms(const struct worker *worker)
 static const struct runtime_pod *observed(const struct worker *worker)
 {
 	return worker->pods->options.world.observed(worker->pods->options.world.owner, worker->uid);
+}
+
+static bool is_unread(const struct worker *worker)
+{
+	return worker->pods->options.world.unread(worker->pods->options.world.owner, worker->uid);
 }
 
 static void event(const struct worker *worker, const char *container, const char *type, const char *reason,
@@ -484,6 +490,11 @@ void worker_tick(struct worker *worker)
 
 	worker->dirty = false;
 	worker->due_ms = -1;
+	/* Neither its status nor the next step can be told before the runtime's word is heard. */
+	if (!worker->task && is_unread(worker)) {
+		worker_due_in(worker, UNREAD_MS);
+		return;
+	}
 	tick_object(worker);
 	input = situation(worker);
 	if (worker->object.pod && !worker->gone)

@@ -83,6 +83,13 @@ static const struct runtime_pod *observed(void *owner, const char *uid)
 	return pleg_get(world->options.pleg, uid);
 }
 
+static bool unread(void *owner, const char *uid)
+{
+	struct world *world = owner;
+
+	return pleg_is_unread(world->options.pleg, uid);
+}
+
 /* ---- admission ---- */
 
 static bool admit(void *owner, const Core__Pod *pod, struct arena *arena, const char **ret_reason,
@@ -489,8 +496,8 @@ struct world *world_new(const struct world_options *options)
 {
 	struct world *world = xcalloc(1, sizeof *world);
 	struct pods_options pods = {
-		.world = { now_ms, wall_ms, wake_in, observed, runtime_container_hash, admit, keep, release, act_on,
-			   patch, remove_object, world_event, world },
+		.world = { now_ms, wall_ms, wake_in, observed, unread, runtime_container_hash, admit, keep, release,
+			   act_on, patch, remove_object, world_event, world },
 		.crash_loop = options->crash_loop,
 		.runtime_name = options->runtime_name,
 		.host_ips = options->host_ips,
