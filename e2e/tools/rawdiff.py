@@ -31,7 +31,7 @@ import ssl
 import sys
 import time
 
-AT_ONCE = 12
+AT_ONCE = 24
 QUIET_S = 1.0  # after a whole answer, for the end of the connection to show
 SILENT_S = 5.0  # without a whole answer
 MOST_S = 40.0
@@ -222,7 +222,7 @@ def ask(side, identity, request):
             steps.pop(0)
         writing = steps and isinstance(steps[0], bytes) and now >= resume
         pending = isinstance(sock, ssl.SSLSocket) and sock.pending()
-        readable, writable, _ = select.select([sock], [sock] if writing else [], [], 0 if pending else 0.05)
+        readable, writable, _ = select.select([sock], [sock] if writing else [], [], 0 if pending else 0.2)
         try:
             if readable or pending:
                 data = sock.recv(262144)
