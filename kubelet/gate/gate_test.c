@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -722,6 +723,8 @@ static void misbehave(int how)
 {
 	static char more[1000] = "\x01";
 
+	prctl(PR_SET_PDEATHSIG,
+	      SIGKILL); /* else one that was started last outlives the test, and holds its output open */
 	switch (how) {
 	case HOSTILE_GARBAGE:
 		send(3, "\0\xff\xff\xff", 4, 0);
