@@ -53,6 +53,7 @@ struct node {
 	struct loop_timer register_timer, runtime_timer, status_timer;
 	int64_t register_delay_ms;
 	bool registered, started, was_ready, runtime_was_ready;
+	bool overwritten; /* by another hand: the node controller says Unknown of a node that was away */
 	struct task *register_task, *status_task;
 };
 
@@ -120,9 +121,9 @@ static void compute_status(struct node *node)
 		.runtime_was_ready = node->runtime_was_ready,
 		.runtime_is_down = runtime_is_down(node),
 		.images = node->images,
-		.before = node->status ? node->status
-			  : node->seen ? node->seen->status
-				       : NULL,
+		.before = node->status && !node->overwritten ? node->status
+			  : node->seen                       ? node->seen->status
+							     : NULL,
 		.now_s = clock_wall_s(),
 	};
 
@@ -130,7 +131,7 @@ static void compute_status(struct node *node)
 		input.unhealthy = unhealthy.text;
 	Core__NodeStatus *status = status_compute(&input, arena);
 	if (node->started)
-		tell_changes(node, node->status_arena && node->was_ready ? node->status : NULL, status);
+		tell_changes(node, node->status_arena && node->was_ready ? input.before : NULL, status);
 	node->was_ready = node->started;
 	arena_free(node->status_arena);
 	node->status_arena = arena;
@@ -204,8 +205,9 @@ static void status_tick(void *owner)
 	if (node->registered && !node->status_task) {
 		bool due = loop_now_ms(node->options.loop) - node->sent_ms >= report;
 
-		if (due || !node->sent || !status_is_same(node->sent, node->status))
+		if (due || !node->sent || node->overwritten || !status_is_same(node->sent, node->status))
 			send_status(node);
+		node->overwritten = false;
 	}
 	/* 4 % of jitter keeps many nodes apart. */
 	loop_timer_start(&node->status_timer, ready ? period + rand_below((uint32_t)MAX(period / 25, (int64_t)1))
@@ -469,6 +471,17 @@ static void register_node(void *owner)
 
 /* ---- the own object ---- */
 
+static bool is_overwritten(const Core__NodeStatus *sent, const Core__NodeStatus *seen)
+{
+	for (size_t i = 0; i < sent->n_conditions; i++) {
+		const Core__NodeCondition *there = status_condition(seen, sent->conditions[i]->type);
+
+		if (!there || !str_eq(there->status, sent->conditions[i]->status))
+			return true;
+	}
+	return false;
+}
+
 static void own_set(void *owner, ProtobufCMessage *object, struct arena *arena)
 {
 	struct node *node = owner;
@@ -476,6 +489,7 @@ static void own_set(void *owner, ProtobufCMessage *object, struct arena *arena)
 	arena_free(node->seen_arena);
 	node->seen_arena = arena;
 	node->seen = (Core__Node *)object;
+	node->overwritten = node->sent && !node->status_task && is_overwritten(node->sent, node->seen->status);
 	lease_set_node_uid(node->lease, node->seen->metadata->uid);
 	node->options.seen(node->options.owner, node->seen);
 }
