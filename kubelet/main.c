@@ -26,8 +26,8 @@ enum {
 	/* Large answers of the runtime go back to the system instead of staying in the heap: 7 MB RSS instead of 34. */
 	MMAP_FROM_BYTES = 64 * 1024,
 	TRIM_ABOVE_BYTES = 128 * 1024,
-	TRIM_EVERY_MS =
-		10 * 1000, /* what a burst of pods leaves free between others' memory; takes below a millisecond */
+	/* What a burst of pods leaves free between others' memory; takes below a millisecond. */
+	TRIM_EVERY_MS = 10 * 1000,
 };
 
 struct process {

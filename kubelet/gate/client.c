@@ -494,8 +494,8 @@ static bool read_peer(struct client *client)
 	    !has_room(client))
 		return false;
 	n = recv(client->peer, bytes, sizeof bytes, 0);
-	client->peer_may_read =
-		n == (ssize_t)sizeof bytes; /* a short read has most likely emptied it; an event tells if not */
+	/* A short read has most likely emptied it; an event tells if not. */
+	client->peer_may_read = n == (ssize_t)sizeof bytes;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {

@@ -28,9 +28,10 @@ struct status_input {
 /* All of it in the arena. */
 Core__NodeStatus *status_compute(const struct status_input *input, struct arena *arena);
 
-/* Whether the runtime says that it is, whatever its network. */
 /* 0, or in stock's words why no pod can have a network; `runtime` is NULL before it answered. */
 int status_network(const Cri__StatusResponse *runtime, struct err *err);
+
+/* Whether the runtime says that it is, whatever its network. */
 bool status_runtime_is_ready(const Cri__StatusResponse *runtime);
 
 /* NULL when there is none; `status` may be NULL. */

@@ -452,8 +452,7 @@ static void update_watch(struct tls_conn *conn)
 	if (conn->crossed || !conn->shaken)
 		events = conn->wanted ? LOOP_READ | (conn->crossed ? LOOP_WRITE : 0) : 0;
 	loop_fd_set(conn->watch, events);
-	/* Before the handshake is done what waits there is half a record: more must come first. */
-	if (conn->shaken && conn->ssl && (conn->wanted & LOOP_READ) && !conn->drained && SSL_has_pending(conn->ssl))
+	if (conn->ssl && (conn->wanted & LOOP_READ) && !conn->drained && SSL_has_pending(conn->ssl))
 		loop_timer_start(&conn->again, 0);
 	else
 		loop_timer_stop(&conn->again);
