@@ -7,11 +7,9 @@
  * old one still got is read first, then the new one from its start. Once a second the runtime is asked whether the
  * container still runs; when it does not, the rest is read and the answer ends.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -57,16 +55,6 @@ struct log_stream {
 	bool is_over;   /* the container has ended: stop at the end of the file */
 	bool last;      /* what is in the sink is the last */
 };
-
-/* As Go says it: "too many open files". Static text, overwritten by the next. */
-static const char *errno_text(int code)
-{
-	static char text[128];
-
-	snprintf(text, sizeof text, "%s", strerror(code));
-	text[0] = (char)tolower((unsigned char)text[0]);
-	return text;
-}
 
 /* ---- end ---- */
 
@@ -128,8 +116,7 @@ static int open_log(struct log_stream *stream, struct err *err)
 	_cleanup_fd_ int fd = open(stream->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
-		return err_set(err, -errno, "failed to open log file \"%s\": open %s: %s", stream->path, stream->path,
-			       errno_text(errno));
+		return err_errno(err, "failed to open log file \"%s\": open %s", stream->path, stream->path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, -EINVAL, "failed to open log file \"%s\": not a regular file", stream->path);
 	fd_done(&stream->fd);
@@ -178,8 +165,8 @@ static int find_tail(struct log_stream *stream, char *piece, struct err *err)
 	if (n < 0 || (size_t)n != size) /* shorter: somebody cut the file; begin with what there is */
 		start = 0;
 	if (n < 0)
-		return err_set(err, -errno, "failed to tail %lld lines of log file \"%s\": %s",
-			       (long long)stream->tail.wanted, stream->path, errno_text(errno));
+		return err_errno(err, "failed to tail %lld lines of log file \"%s\"", (long long)stream->tail.wanted,
+				 stream->path);
 	if ((size_t)n == size && log_tail_step(&stream->tail, piece, size, &skip)) {
 		stream->offset = start + (int64_t)skip;
 		stream->finding_tail = false;
@@ -263,7 +250,7 @@ static void stream_next(void *owner)
 	}
 	n = pread(stream->fd, piece, sizeof piece, stream->offset);
 	if (n < 0) {
-		err_set(&err, -errno, "failed to read log file \"%s\": %s", stream->path, errno_text(errno));
+		err_errno(&err, "failed to read log file \"%s\"", stream->path);
 		stream_fail(stream, err.text);
 		return;
 	}
@@ -362,10 +349,10 @@ static int watch_folder(struct log_stream *stream, struct err *err)
 	folder[size] = 0;
 	stream->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (stream->notify_fd < 0)
-		return err_set(err, -errno, "failed to create fsnotify watcher: %s", errno_text(errno));
+		return err_errno(err, "failed to create fsnotify watcher");
 	if (inotify_add_watch(stream->notify_fd, size ? folder : "/",
 			      IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE) < 0)
-		return err_set(err, -errno, "failed to watch directory \"%s\": %s", folder, errno_text(errno));
+		return err_errno(err, "failed to watch directory \"%s\"", folder);
 	stream->notify = loop_fd_watch(stream->call->api->options.loop, stream->notify_fd, LOOP_READ, notified, stream);
 	return 0;
 }
@@ -416,8 +403,7 @@ static void start_reading(struct log_stream *stream, const char *log_path)
 	char *slash;
 
 	if (!realpath(log_path, stream->path)) {
-		err_set(&err, -errno, "failed to try resolving symlinks in path \"%s\": lstat %s: %s", log_path,
-			log_path, errno_text(errno));
+		err_errno(&err, "failed to try resolving symlinks in path \"%s\": lstat %s", log_path, log_path);
 		stream_fail(stream, err.text);
 		return;
 	}
