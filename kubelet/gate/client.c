@@ -30,7 +30,6 @@ enum {
 	OUT_MAX_BYTES = 64 << 10,      /* to the client, waiting: no more is read then */
 	OUT_LIMIT_BYTES = 18 << 20,    /* a broken frame of 16 MiB is filled up at once */
 	DISCARD_MAX_BYTES = 256 << 10, /* of an unread request body, as Go; then the connection ends */
-	COUNTED_BODY_BYTES = 2048,     /* of an answer; a longer one comes in chunks, as Go's do */
 	RESPONSE_HEAD_MAX = 64 << 10,
 	SLOT_BITS = 12, /* of an id; CLIENTS_MAX of them */
 };

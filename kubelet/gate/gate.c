@@ -28,7 +28,6 @@
 
 enum {
 	INLINE_BODY_BYTES = 32 << 10, /* longer answers go through a socket */
-	COUNTED_BODY_BYTES = 2048,    /* longer ones come in chunks, as Go's do */
 	BODY_MAX_BYTES = 256 << 20,   /* of a whole answer; the largest, /pods of a full node, is 5 MiB */
 	REQUESTS_MAX = 4096,          /* the gate has no more connections than that */
 	REBIND_MS = 5000,             /* 10248, as stock */
