@@ -4,7 +4,7 @@
  * runtime wants it, and gives the connected socket to the gate, which joins the two.
  */
 #include <arpa/inet.h>
-#include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -60,12 +60,11 @@ static void dial_failed(struct dialing *dialing, const char *why)
 /* As Go prints it: "dial tcp 127.0.0.1:1: connect: connection refused". */
 static void connect_failed(struct dialing *dialing, int code)
 {
-	char why[256];
-	const char *said = strerror(code);
+	struct err err;
 
-	snprintf(why, sizeof why, "dial tcp %s: connect: %c%s", dialing->url.host, tolower((unsigned char)said[0]),
-		 said + 1);
-	dial_failed(dialing, why);
+	errno = code;
+	err_errno(&err, "dial tcp %s: connect", dialing->url.host);
+	dial_failed(dialing, err.text);
 }
 
 static void dial_too_late(void *owner)
