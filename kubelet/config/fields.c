@@ -24,21 +24,6 @@ static const ProtobufCFieldDescriptor *step(const ProtobufCMessageDescriptor *ty
 	return field;
 }
 
-static void *place_of(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
-{
-	return (char *)(uintptr_t)message + field->offset;
-}
-
-static protobuf_c_boolean *has_of(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
-{
-	return (protobuf_c_boolean *)((char *)(uintptr_t)message + field->quantifier_offset);
-}
-
-static size_t *count_of(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
-{
-	return (size_t *)(void *)((char *)(uintptr_t)message + field->quantifier_offset);
-}
-
 static bool is_message(const ProtobufCFieldDescriptor *field)
 {
 	return field->type == PROTOBUF_C_TYPE_MESSAGE && field->descriptor != &config__duration__descriptor &&
@@ -105,13 +90,13 @@ static int set_entry(ProtobufCMessage *entry, char *pair, char separator, struct
 		return err_set(err, -EINVAL, "malformed pair, expect string%c%s", separator,
 			       fields[1].type == PROTOBUF_C_TYPE_BOOL ? "bool" : "string");
 	*equals = 0;
-	*(char **)place_of(entry, &fields[0]) = pair;
+	*(char **)pb_place(entry, &fields[0]) = pair;
 	if (fields[1].type == PROTOBUF_C_TYPE_STRING) {
-		*(char **)place_of(entry, &fields[1]) = equals + 1;
+		*(char **)pb_place(entry, &fields[1]) = equals + 1;
 		return 0;
 	}
-	*has_of(entry, &fields[1]) = 1;
-	return set_bool(equals + 1, place_of(entry, &fields[1]), err);
+	*pb_has(entry, &fields[1]) = 1;
+	return set_bool(equals + 1, pb_place(entry, &fields[1]), err);
 }
 
 static int set_list(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const char *text,
@@ -140,8 +125,8 @@ static int set_list(ProtobufCMessage *message, const ProtobufCFieldDescriptor *f
 		}
 		item = comma ? comma + 1 : item;
 	}
-	*(void ***)place_of(message, field) = items;
-	*count_of(message, field) = n;
+	*(void ***)pb_place(message, field) = items;
+	*pb_count(message, field) = n;
 	return 0;
 }
 
@@ -151,7 +136,7 @@ int fields_set(ProtobufCMessage *root, const char *path, const char *text, struc
 	const ProtobufCFieldDescriptor *field = step(message->descriptor, &path);
 
 	for (; *path; field = step(message->descriptor, &path)) {
-		ProtobufCMessage **place = place_of(message, field);
+		ProtobufCMessage **place = pb_place(message, field);
 
 		base_assert(is_message(field));
 		if (!*place)
@@ -162,18 +147,18 @@ int fields_set(ProtobufCMessage *root, const char *path, const char *text, struc
 		return set_list(message, field, text, arena, err);
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_STRING:
-		*(char **)place_of(message, field) = arena_strdup(arena, text);
+		*(char **)pb_place(message, field) = arena_strdup(arena, text);
 		return 0;
 	case PROTOBUF_C_TYPE_BOOL:
-		*has_of(message, field) = 1;
-		return set_bool(text, place_of(message, field), err);
+		*pb_has(message, field) = 1;
+		return set_bool(text, pb_place(message, field), err);
 	case PROTOBUF_C_TYPE_INT32:
 	case PROTOBUF_C_TYPE_UINT32:
 	case PROTOBUF_C_TYPE_INT64:
-		*has_of(message, field) = 1;
-		return set_number(field, text, place_of(message, field), err);
+		*pb_has(message, field) = 1;
+		return set_number(field, text, pb_place(message, field), err);
 	case PROTOBUF_C_TYPE_MESSAGE:
-		return set_duration(field, text, place_of(message, field), arena, err);
+		return set_duration(field, text, pb_place(message, field), arena, err);
 	default:
 		base_bug("a table names a field of a kind that no flag has");
 	}
@@ -185,13 +170,13 @@ bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_
 	const ProtobufCFieldDescriptor *field = step(message->descriptor, &path);
 
 	for (; *path; field = step(message->descriptor, &path)) {
-		message = *(ProtobufCMessage **)place_of(message, field);
+		message = *(ProtobufCMessage **)pb_place(message, field);
 		if (!message)
 			return false;
 	}
-	const void *place = place_of(message, field);
+	const void *place = pb_place(message, field);
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
-		return *count_of(message, field) > 0 || (!zero_is_absent && *(void *const *)place);
+		return *pb_count(message, field) > 0 || (!zero_is_absent && *(void *const *)place);
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_STRING:
 		return *(char *const *)place && (!zero_is_absent || **(char *const *)place);
@@ -202,11 +187,11 @@ bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_
 		       (!zero_is_absent || field->descriptor != &config__duration__descriptor || duration->ns != 0);
 	}
 	case PROTOBUF_C_TYPE_BOOL:
-		return *has_of(message, field) && (!zero_is_absent || *(const protobuf_c_boolean *)place);
+		return *pb_has(message, field) && (!zero_is_absent || *(const protobuf_c_boolean *)place);
 	case PROTOBUF_C_TYPE_INT64:
-		return *has_of(message, field) && (!zero_is_absent || *(const int64_t *)place);
+		return *pb_has(message, field) && (!zero_is_absent || *(const int64_t *)place);
 	default:
-		return *has_of(message, field) && (!zero_is_absent || *(const int32_t *)place);
+		return *pb_has(message, field) && (!zero_is_absent || *(const int32_t *)place);
 	}
 }
 
@@ -217,10 +202,10 @@ static int64_t ns_of(const ProtobufCMessage *duration)
 
 static bool values_equal(const ProtobufCMessage *a, const ProtobufCMessage *b, const ProtobufCFieldDescriptor *field)
 {
-	const void *x = place_of(a, field), *y = place_of(b, field);
+	const void *x = pb_place(a, field), *y = pb_place(b, field);
 
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
-		return *count_of(a, field) == 0 && *count_of(b, field) == 0;
+		return *pb_count(a, field) == 0 && *pb_count(b, field) == 0;
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_STRING:
 		return str_eq(*(char *const *)x, *(char *const *)y);
@@ -245,8 +230,8 @@ bool fields_equal(const ProtobufCMessage *a, const ProtobufCMessage *b, const ch
 	const ProtobufCFieldDescriptor *field = step(a->descriptor, &path);
 
 	for (; *path; field = step(a->descriptor, &path)) {
-		a = *(ProtobufCMessage **)place_of(a, field);
-		b = *(ProtobufCMessage **)place_of(b, field);
+		a = *(ProtobufCMessage **)pb_place(a, field);
+		b = *(ProtobufCMessage **)pb_place(b, field);
 		if (!a || !b)
 			return a == b;
 	}

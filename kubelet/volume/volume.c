@@ -82,7 +82,7 @@ static const char *foreign_source(const Core__VolumeSource *source)
 
 		for (size_t n = 0; n < ARRAY_LEN(ours); n++)
 			known |= str_eq(ours[n], field->name);
-		if (!known && *(void *const *)(const void *)((const char *)source + field->offset))
+		if (!known && *(void *const *)pb_place(&source->base, field))
 			return field->name;
 	}
 	return NULL;

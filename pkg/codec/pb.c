@@ -195,18 +195,9 @@ int pb_decode(const ProtobufCMessageDescriptor *type, const void *bytes, size_t 
 
 /* ---- walking what is set ---- */
 
-static const void *member(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
-{
-	return (const char *)message + field->offset;
-}
-
 static size_t quantifier(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
-	const void *place = (const char *)message + field->quantifier_offset;
-
-	if (field->label == PROTOBUF_C_LABEL_REPEATED)
-		return *(const size_t *)place;
-	return (size_t) * (const protobuf_c_boolean *)place;
+	return field->label == PROTOBUF_C_LABEL_REPEATED ? *pb_count(message, field) : (size_t)*pb_has(message, field);
 }
 
 static size_t item_size(const ProtobufCFieldDescriptor *field)
@@ -235,7 +226,7 @@ static size_t item_size(const ProtobufCFieldDescriptor *field)
 static size_t count_items(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
 			  const char **ret_first)
 {
-	const void *place = member(message, field);
+	const void *place = pb_place(message, field);
 
 	*ret_first = place;
 	if (field->label == PROTOBUF_C_LABEL_REPEATED) {

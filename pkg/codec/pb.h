@@ -9,6 +9,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pkg/base/arena.h"
 #include "pkg/base/buf.h"
@@ -34,6 +35,23 @@ ProtobufCMessage *pb_copy(const ProtobufCMessage *message, struct arena *arena);
 
 /* Equal in every field; an absent field and an empty one differ as they do on the wire. */
 bool pb_equal(const ProtobufCMessage *a, const ProtobufCMessage *b);
+
+/* ---- a struct by its descriptor: where the value of a field is, how many items a list has, whether a number is set */
+
+static inline void *pb_place(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	return (char *)(uintptr_t)message + field->offset;
+}
+
+static inline size_t *pb_count(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	return (size_t *)(void *)((char *)(uintptr_t)message + field->quantifier_offset);
+}
+
+static inline protobuf_c_boolean *pb_has(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	return (protobuf_c_boolean *)(void *)((char *)(uintptr_t)message + field->quantifier_offset);
+}
 
 /*
  * Adds a pointer to a repeated field of messages or strings: PB_APPEND(arena, pod->spec, containers, container). The

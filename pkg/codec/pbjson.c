@@ -81,11 +81,6 @@ static int out_of_memory(struct err *err)
 	return err_set(err, -ENOBUFS, "the object is larger than allowed");
 }
 
-static void *place_of(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
-{
-	return (char *)message + field->offset;
-}
-
 static size_t size_of_item(const ProtobufCFieldDescriptor *field)
 {
 	switch (field->type) {
@@ -107,11 +102,11 @@ static void *take_place(struct reader *reader, ProtobufCMessage *home, const Pro
 	if (field->label != PROTOBUF_C_LABEL_REPEATED) {
 		if (field->quantifier_offset && field->type != PROTOBUF_C_TYPE_STRING &&
 		    field->type != PROTOBUF_C_TYPE_MESSAGE)
-			*(protobuf_c_boolean *)(void *)((char *)home + field->quantifier_offset) = 1;
-		return place_of(home, field);
+			*pb_has(home, field) = 1;
+		return pb_place(home, field);
 	}
-	size_t *n = (size_t *)(void *)((char *)home + field->quantifier_offset);
-	void **array = place_of(home, field);
+	size_t *n = pb_count(home, field);
+	void **array = pb_place(home, field);
 	size_t size = size_of_item(field);
 
 	if ((*n & (*n - 1)) == 0) {
@@ -132,8 +127,8 @@ static ProtobufCMessage *take_message(struct reader *reader, ProtobufCMessage *h
 {
 	ProtobufCMessage **place = NULL;
 
-	if (field->label != PROTOBUF_C_LABEL_REPEATED && *(ProtobufCMessage **)place_of(home, field))
-		return *(ProtobufCMessage **)place_of(home, field);
+	if (field->label != PROTOBUF_C_LABEL_REPEATED && *(ProtobufCMessage **)pb_place(home, field))
+		return *(ProtobufCMessage **)pb_place(home, field);
 	ProtobufCMessage *message = pb_new(reader->arena, field->descriptor);
 	if (message)
 		place = take_place(reader, home, field);
@@ -218,7 +213,7 @@ static int take_entry(struct reader *reader, struct frame *frame, const char *ke
 	if (memchr(key, 0, size))
 		return wrong_type(reader, "zero byte in a key", err);
 	/* A map entry is a message of two fields, key and value. */
-	*(char **)place_of(frame->entry, &frame->entry->descriptor->fields[0]) = copy;
+	*(char **)pb_place(frame->entry, &frame->entry->descriptor->fields[0]) = copy;
 	return 0;
 }
 
@@ -521,7 +516,7 @@ static int on_begin_array(void *owner, size_t at, struct err *err)
 	if (wants_scalar(top(reader), field) || is_map(field))
 		return wrong_type(reader, "list", err);
 	/* A list given twice: the later one counts, as in Go. */
-	*(size_t *)(void *)((char *)home + field->quantifier_offset) = 0;
+	*pb_count(home, field) = 0;
 	open_frame(reader, FRAME_LIST, home, field);
 	return 0;
 }
@@ -533,7 +528,7 @@ static void mark_given(struct frame *frame)
 
 	if (frame->kind == FRAME_MESSAGE || frame->field->label != PROTOBUF_C_LABEL_REPEATED)
 		return;
-	void **array = place_of(frame->home, frame->field);
+	void **array = pb_place(frame->home, frame->field);
 	if (!*array)
 		*array = nothing;
 }
@@ -693,8 +688,8 @@ static int write_map(struct writing *writing, ProtobufCMessage *const *entries,
 static int write_items(struct writing *writing, const ProtobufCMessage *message,
 		       const ProtobufCFieldDescriptor *field) // NOLINT(misc-no-recursion): as deep as the message
 {
-	size_t n = *(const size_t *)(const void *)((const char *)message + field->quantifier_offset);
-	const char *item = *(const char *const *)(const void *)((const char *)message + field->offset);
+	size_t n = *pb_count(message, field);
+	const char *item = *(const char *const *)pb_place(message, field);
 
 	json_begin_array(&writing->json);
 	for (; n > 0; n--, item += size_of_item(field)) {
@@ -710,8 +705,8 @@ static int write_items(struct writing *writing, const ProtobufCMessage *message,
 static int write_repeated(struct writing *writing, const ProtobufCMessage *message,
 			  const ProtobufCFieldDescriptor *field) // NOLINT(misc-no-recursion): as deep as the message
 {
-	size_t n = *(const size_t *)(const void *)((const char *)message + field->quantifier_offset);
-	const void *items = *(const void *const *)(const void *)((const char *)message + field->offset);
+	size_t n = *pb_count(message, field);
+	const void *items = *(const void *const *)pb_place(message, field);
 
 	if (n == 0)
 		return 0;
@@ -725,7 +720,7 @@ static int write_fields(struct writing *writing, const ProtobufCMessage *message
 static int write_field(struct writing *writing, const ProtobufCMessage *message,
 		       const ProtobufCFieldDescriptor *field) // NOLINT(misc-no-recursion): as deep as the message
 {
-	const void *place = (const char *)message + field->offset;
+	const void *place = pb_place(message, field);
 
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
 		return write_repeated(writing, message, field);
@@ -734,8 +729,7 @@ static int write_field(struct writing *writing, const ProtobufCMessage *message,
 			return 0;
 		if (pbjson_is_inlined(message->descriptor, field))
 			return write_fields(writing, *(ProtobufCMessage *const *)place);
-	} else if (field->quantifier_offset &&
-		   !*(const protobuf_c_boolean *)(const void *)((const char *)message + field->quantifier_offset)) {
+	} else if (field->quantifier_offset && !*pb_has(message, field)) {
 		return 0;
 	}
 	json_key(&writing->json, pbjson_name(message->descriptor, field));
@@ -777,7 +771,7 @@ int pbjson_write_item(struct json_writer *json, const ProtobufCMessage *message,
 		      size_t index, struct err *err)
 {
 	struct writing writing = { .json = *json, .err = err };
-	const char *items = *(const char *const *)(const void *)((const char *)message + field->offset);
+	const char *items = *(const char *const *)pb_place(message, field);
 	int code = write_value(&writing, message, field, items + index * size_of_item(field));
 
 	*json = writing.json;

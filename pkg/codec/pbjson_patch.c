@@ -3,6 +3,7 @@
 
 #include "pkg/base/base.h"
 #include "pkg/codec/json.h"
+#include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/codec/pbjson_special.h"
 
@@ -22,21 +23,16 @@ static const struct pbjson_patch_rule *rule_of(const struct patch *patch, const 
 	return NULL;
 }
 
-static size_t count(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
-{
-	return *(const size_t *)(const void *)((const char *)message + field->quantifier_offset);
-}
-
 /* Of a text, a message or a list: the pointer that it is kept by. */
 static const void *pointer(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
-	return *(const void *const *)(const void *)((const char *)message + field->offset);
+	return *(const void *const *)pb_place(message, field);
 }
 
 static bool is_empty(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
-		return count(message, field) == 0;
+		return *pb_count(message, field) == 0;
 	if (field->type == PROTOBUF_C_TYPE_STRING)
 		return str_empty(pointer(message, field));
 	base_assert(field->type == PROTOBUF_C_TYPE_MESSAGE); /* no number or bool of ours is ever taken away */
@@ -55,7 +51,7 @@ static int write_replaced(struct patch *patch, const ProtobufCMessage *message, 
 	json_key(json, "$patch");
 	json_string(json, "replace");
 	json_end_object(json);
-	for (size_t i = 0; i < count(message, field); i++) {
+	for (size_t i = 0; i < *pb_count(message, field); i++) {
 		int code = pbjson_write_item(json, message, field, i, patch->err);
 
 		if (code < 0)
@@ -81,7 +77,7 @@ static struct items items_of(const ProtobufCMessage *message, const ProtobufCFie
 	base_assert(key && key->type == PROTOBUF_C_TYPE_STRING);
 	if (!message)
 		return (struct items){ .key = key };
-	return (struct items){ pointer(message, field), count(message, field), key };
+	return (struct items){ pointer(message, field), *pb_count(message, field), key };
 }
 
 static const char *key_at(const struct items *items, size_t i)

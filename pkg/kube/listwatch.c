@@ -55,7 +55,7 @@ static const Meta__ObjectMeta *meta_of(const ProtobufCMessage *object)
 	const ProtobufCFieldDescriptor *field = &object->descriptor->fields[0];
 
 	base_assert(field->descriptor == &meta__object_meta__descriptor);
-	return *(Meta__ObjectMeta *const *)(const void *)((const char *)object + field->offset);
+	return *(Meta__ObjectMeta *const *)pb_place(object, field);
 }
 
 static void forget(struct kube_listwatch *lw, const char *key)
