@@ -5,6 +5,7 @@
 
 #include "kubelet/pod/status/internal.h"
 #include "pkg/base/base.h"
+#include "pkg/codec/amount.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
 
@@ -43,13 +44,6 @@ static entry *entry_new(struct arena *arena, const ProtobufCMessageDescriptor *t
 
 	made->key = arena_strdup(arena, name);
 	return made;
-}
-
-static int64_t milli_of(entry *const *list, size_t n, const char *name)
-{
-	const entry *found = find(list, n, name);
-
-	return found && found->value ? quantity_text_milli(found->value->string) : 0;
 }
 
 /* An array that was copied may be full at any length. */
@@ -104,7 +98,7 @@ static void read_back(Core__ResourceRequirements *into, const struct runtime_con
 	if (container->cpu_shares >= SHARES_MIN)
 		request = (container->cpu_shares * MILLI_PER_CPU + SHARES_PER_CPU - 1) / SHARES_PER_CPU;
 	if (into->n_limits && limit > 0 &&
-	    (limit > LIMIT_MIN_MILLI || milli_of(into->limits, into->n_limits, "cpu") > LIMIT_MIN_MILLI)) {
+	    (limit > LIMIT_MIN_MILLI || quantity_text_milli(amount_limit(into, "cpu")) > LIMIT_MIN_MILLI)) {
 		value = milli_quantity(limit);
 		put_limit(into, "cpu", &value, arena);
 	}
@@ -113,7 +107,7 @@ static void read_back(Core__ResourceRequirements *into, const struct runtime_con
 		put_limit(into, "memory", &value, arena);
 	}
 	if (into->n_requests && request > 0 &&
-	    (request > SHARES_MIN || milli_of(ENTRIES(into->requests), into->n_requests, "cpu") > SHARES_MIN)) {
+	    (request > SHARES_MIN || quantity_text_milli(amount_request(into, "cpu")) > SHARES_MIN)) {
 		value = milli_quantity(request);
 		put_request(into, "cpu", &value, arena);
 	}
