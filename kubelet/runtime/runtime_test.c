@@ -4,45 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kubelet/object/object.h"
 #include "kubelet/runtime/cri_fake.h"
 #include "kubelet/runtime/image.h"
+#include "kubelet/runtime/objects_fake.h"
 #include "pkg/base/file.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/test/test.h"
-
-/* Stands in for kubelet/object: one secret that exists, nothing else. */
-struct fake_get {
-	struct task task;
-	task_done_fn *done;
-	void *owner;
-	struct err err;
-};
-
-static void fake_got(void *arg)
-{
-	struct fake_get *get = arg;
-
-	get->done(get->owner, NULL, &get->err);
-	free(get);
-}
-
-static void fake_get_cancel(struct task *task)
-{
-}
-
-struct task *objects_get(struct objects *objects, enum object_kind kind, const char *namespace_, const char *name,
-			 task_done_fn *done, void *owner)
-{
-	struct fake_get *get = xcalloc(1, sizeof *get);
-
-	get->task.cancel = fake_get_cancel;
-	get->done = done;
-	get->owner = owner;
-	err_set(&get->err, -ENOENT, "%s \"%s\" not found", kind == OBJECT_SECRET ? "secret" : "configmap", name);
-	loop_post(fake.loop, fake_got, get);
-	return &get->task;
-}
 
 struct bench {
 	struct loop *loop;
