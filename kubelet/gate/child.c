@@ -104,9 +104,9 @@ static void trim_memory(void *owner)
 	malloc_trim(0);
 }
 
-void gate_child_may_end(struct gate_child *child)
+void gate_child_client_gone(struct gate_child *child)
 {
-	if (child->trim.loop && !loop_timer_is_running(&child->trim))
+	if (!loop_timer_is_running(&child->trim))
 		loop_timer_start(&child->trim, TRIM_AFTER_MS);
 	if (child->ending && !child->n_clients && !tls_server_lingering(child->server))
 		loop_timer_start(&child->end, 0);

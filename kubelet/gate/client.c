@@ -132,7 +132,7 @@ static void client_free(struct client *client)
 	child->clients[client->slot] = NULL;
 	child->n_clients--;
 	free(client);
-	gate_child_may_end(child);
+	gate_child_client_gone(child);
 }
 
 /* Rids us of the connection; the client itself dies at the end of the step. */

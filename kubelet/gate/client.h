@@ -52,4 +52,4 @@ void client_again(struct gate_child *child, const Gate__Again *again);
 void clients_end_all(struct gate_child *child);
 
 /* Called when one is gone. */
-void gate_child_may_end(struct gate_child *child);
+void gate_child_client_gone(struct gate_child *child);

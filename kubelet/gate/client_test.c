@@ -96,6 +96,7 @@ static void start(struct fixture *fixture, bool use_tls)
 	getsockname(fd, (struct sockaddr *)&in, &size);
 	fixture->port = ntohs(in.sin_port);
 	loop_timer_init(&fixture->kick, fixture->child.loop, nothing, NULL);
+	loop_timer_init(&fixture->child.trim, fixture->child.loop, nothing, NULL);
 	fixture->listener = tls_server_listen(fixture->child.server, fd, use_tls, accepted, &fixture->child);
 }
 
@@ -103,6 +104,7 @@ static void finish(struct fixture *fixture)
 {
 	clients_end_all(&fixture->child);
 	loop_timer_stop(&fixture->kick);
+	loop_timer_stop(&fixture->child.trim);
 	tls_listener_free(fixture->listener);
 	tls_server_free(fixture->child.server);
 	channel_free(fixture->child.channel);
