@@ -119,15 +119,19 @@ static void patched(void *owner, const void *result, const struct err *err)
 	request_back(worker, err && err->code != -ENOENT && err->code != -ESTALE ? err : NULL);
 }
 
+/*
+ * Gone, another pod of this name, or an object that somebody changed at that very moment: the watch will say so of the
+ * first two. Whatever it was, an object that is still there some time after is asked to go once more.
+ */
 static void removed(void *owner, const void *result, const struct err *err)
 {
 	struct worker *worker = owner;
+	bool is_stale = err && (err->code == -ENOENT || err->code == -ESTALE);
 
-	if (err && (err->code == -ENOENT || err->code == -ESTALE))
-		err = NULL;
-	if (err)
-		worker->delete_sent = false;
-	request_back(worker, err);
+	worker->delete_sent = !err;
+	if (is_stale)
+		worker->write_not_before_ms = now_ms(worker) + 5 * RETRY_MS;
+	request_back(worker, is_stale ? NULL : err);
 }
 
 static void write_status(struct worker *worker, struct arena *arena, Core__PodStatus *status)

@@ -427,7 +427,9 @@ static struct task *remove_object(void *owner, const Core__Pod *about, task_done
 	CHECK("nothing is left of it", !pod->mounted && !pod->prepared);
 	for (size_t i = 0; i < pod->n_containers; i++)
 		CHECK("nothing runs", pod->containers[i].state != RUNTIME_RUNNING);
-	if (pod->exists)
+	if ((int)dice(100) < sim.fail_percent)
+		err_set(&op->err, dice(2) ? -ESTALE : -EAGAIN, "busy");
+	else if (pod->exists)
 		vanish(pod);
 	return &op->task;
 }
@@ -607,7 +609,7 @@ static void end_run(void)
 
 TEST(random_lives)
 {
-	for (uint64_t seed = 1; seed <= 300; seed++) {
+	for (uint64_t seed = 1; seed <= 200; seed++) {
 		begin_run(seed, (int)(seed % 4) * 10);
 		for (int i = 0; i < 60; i++) {
 			something_happens();
