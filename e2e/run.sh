@@ -54,6 +54,7 @@ run_case() {
 	case $code in
 	0)
 		echo "ok - $name ($start s)$again"
+		[ -z "$again" ] || grep -E '^(FAILED|timed out)' "$out/$name.first/log" | tail -n 3 | sed 's/^/    /' || true
 		rm -rf "${out:?}/$name" || true
 		;;
 	77)
@@ -62,7 +63,7 @@ run_case() {
 		;;
 	*)
 		echo "not ok - $name ($start s): exit code $code, see $out/$name/log"
-		tail -n 5 "$out/$name/log" | sed 's/^/    /'
+		tail -n 20 "$out/$name/log" | cut -c 1-2000 | sed 's/^/    /'
 		;;
 	esac
 }

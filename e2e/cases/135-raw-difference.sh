@@ -63,9 +63,9 @@ prepare() {
 api_of_rig() {
 	API=https://$NODE_IP:6443 prepare
 }
-at_exit "rig $other command kubectl delete namespace $NS --wait=false"
+at_exit "rig $other command kubectl delete namespace $NS --wait=false >/dev/null"
 for id in "$other" "$RIG_ID"; do
-	at_exit "rig $id command kubectl delete clusterrolebinding $NS"
+	at_exit "rig $id command kubectl delete clusterrolebinding $NS >/dev/null"
 	rig "$id" api_of_rig
 done
 python3 "$tools/rawdiff.py" "$tools/raw-requests.txt" "$tools/raw-differences.txt" "$WORK/$other/side.json" "$WORK/$RIG_ID/side.json" ${ROWS:+"$ROWS"}

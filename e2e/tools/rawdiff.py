@@ -16,7 +16,7 @@ other is bytes with Python's escapes. $NAME is a value of the JSON file, {a,b} m
 Compared are status lines, all headers (their order is free), bodies, the number of answers and whether the connection
 stays open. DIFFERENCES names those that are meant to be: a pattern of names, the fields, the reason. A line of which a
 field does not show up any more is a failure, as a difference is that is not listed. Of a list of pods only the names
-are compared here. Requests whose name begins with "alone:" go one after the other.
+in namespace $NS are compared here. Requests whose name begins with "alone:" go one after the other.
 """
 
 import concurrent.futures
@@ -72,7 +72,8 @@ class Side:
     def neutral(self, text):
         if text.startswith('{"kind":"PodList"'):
             try:
-                return "PodList of " + ", ".join(sorted(pod["metadata"]["name"] for pod in json.loads(text)["items"] or []))
+                pods = [pod["metadata"] for pod in json.loads(text)["items"] or []]
+                return "PodList of " + ", ".join(sorted(pod["name"] for pod in pods if pod["namespace"] == self.values["NS"]))
             except (ValueError, KeyError):
                 pass  # compared as it is
         for pattern, name in ALWAYS:
@@ -313,7 +314,7 @@ def main():
     if os.environ.get("RAWDIFF_SHOW"):
         for name, one, other in answers:
             print(f"# {name}\n#   {short(one)}\n#   {short(other)}")
-    bad = equal = explained = 0
+    bad, equal, explained = [], 0, 0
     for name, one, other in answers:
         found = compare(one, other)
         mine = [entry for entry in entries if fnmatch.fnmatchcase(name, entry["pattern"])]
@@ -322,7 +323,7 @@ def main():
         listed = set().union(*(entry["fields"] for entry in mine)) if mine else set()
         rest = {field: pair for field, pair in found.items() if field not in listed}
         if rest:
-            bad += 1
+            bad.append(f"{name} ({', '.join(rest)})")
             print(f"{name}:")
             for field, pair in rest.items():
                 print(f"    {field}\n        stock {short(pair[0])}\n        ours  {short(pair[1])}")
@@ -332,9 +333,11 @@ def main():
             equal += 1
     for entry in entries if not only else []:
         if entry["unseen"]:
-            bad += 1
+            bad.append(f"listed: {entry['pattern']}")
             print(f"listed, but not there any more: {entry['pattern']}: {sorted(entry['unseen'])}")
-    print(f"{len(answers)} requests: {equal} answers equal, {explained} differ as listed in {len(entries)} lines, {bad} problems")
+    print(f"{len(answers)} requests: {equal} answers equal, {explained} differ as listed in {len(entries)} lines, {len(bad)} problems")
+    if bad:
+        print("; ".join(bad[:20]))
     return 1 if bad or not answers else 0
 
 
