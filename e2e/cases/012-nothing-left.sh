@@ -22,23 +22,25 @@ make() {
 	kubectl logs used -c c >/dev/null
 	kubectl delete pod used >/dev/null
 }
+# What other rigs on the machine have comes and goes, and so do the chains that every kubelet shares.
+not_ours="cubelet-(rig|cni)(?!$RIG_ID\\b)[0-9]|KUBE-"
 snapshot() {
 	local pid mount
 	{
 		set +e # much of this finds nothing
 		find /proc -maxdepth 1 -regex '/proc/[0-9]+' -printf '%f\n' | while read -r pid; do
-			grep -qs "$POD_CGROUP" "/proc/$pid/cgroup" && echo "process in a pod's cgroup: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+			grep -qs "$POD_CGROUP/" "/proc/$pid/cgroup" && echo "process in a pod's cgroup: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
 		done
 		pgrep -a containerd-shim | grep -F "$CRI_SOCKET" | cut -d' ' -f2-
 		awk '{ print "mount", $5 }' /proc/self/mountinfo | grep -F "$RIG/"
-		ip -o link | awk '{ print "link", $2 }' | grep -v 'veth.*@if[0-9]*:$'
+		ip -o link | awk '{ print "link", $2 }' | grep -v 'veth.*@if[0-9]*:$' | grep -vP "$not_ours"
 		echo "veths: $(bridge link show 2>/dev/null | grep -c "master $POD_LINK")"
 		while read -r mount; do
 			find "$mount/$POD_CGROUP" -mindepth 3 -type d # the classes' own groups stay
 			find "$mount/$POD_CGROUP" -maxdepth 2 -name 'pod*'
 		done < <(cgroup_mounts)
 		ls "$RIG/ipam/cubelet-rig-$RIG_ID" "$RIG/kubelet/pods" "$RIG/pod-logs" "$RIG/containerd/state/netns" 2>&1
-		iptables-save | grep -v '^#' | sed 's/\[[0-9:]*\]//'
+		iptables-save | grep -v '^#' | grep -vP "$not_ours" | sed 's/\[[0-9:]*\]//'
 		crictl pods -q 2>/dev/null
 		crictl ps -aq 2>/dev/null
 	} | sort || true
