@@ -34,8 +34,8 @@ src_of = $(filter-out %_test.c %_fuzz.c %/main.c,$(wildcard $(1)/*.c))
 tests := $(foreach f,$(folders) pkg/test,$(wildcard $(f)/*_test.c))
 fuzzers := $(foreach f,$(folders),$(wildcard $(f)/*_fuzz.c))
 
-# A folder and all that it needs, each once, users before what they use.
-closure = $(call uniq,$(1) $(foreach n,$(needs.$(1)),$(call closure,$(n))))
+# Folders and all that they need, each once, users before what they use.
+closure = $(call uniq,$(foreach f,$(1),$(f) $(foreach n,$(needs.$(f)),$(call closure,$(n)))))
 uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
 all_libs = $(foreach f,$(1),$(libs.$(f)))
 
@@ -82,7 +82,7 @@ $(foreach v,opt san fuzz,$(foreach f,$(folders) pkg/test,$(eval $(call archive_r
 
 archives = $(foreach f,$(2),build/$(1)/$(f).a)
 
-# $(1) variant, $(2) output, $(3) main object, $(4) folder
+# $(1) variant, $(2) output, $(3) main object, $(4) folders
 define program_rule
 $(2): $(3) $$(call archives,$(1),$$(call closure,$(4)) $(5))
 	@mkdir -p $$(@D)
@@ -90,8 +90,9 @@ $(2): $(3) $$(call archives,$(1),$$(call closure,$(4)) $(5))
 		$$(call all_libs,$$(call closure,$(4))) -Wl,--end-group
 endef
 
+test_folders = $(foreach f,$(patsubst %/,%,$(dir $(1))),$(f) $(tests.$(f)))
 $(eval $(call program_rule,opt,build/kubelet,build/opt/kubelet/main.o,kubelet,))
-$(foreach t,$(tests),$(eval $(call program_rule,san,$(t:%.c=build/unit/%),$(t:%.c=build/san/%.o),$(patsubst %/,%,$(dir $(t))),pkg/test pkg/base)))
+$(foreach t,$(tests),$(eval $(call program_rule,san,$(t:%.c=build/unit/%),$(t:%.c=build/san/%.o),$(call test_folders,$(t)),pkg/test pkg/base)))
 $(foreach t,$(fuzzers),$(eval $(call program_rule,fuzz,$(t:%.c=build/fuzzers/%),$(t:%.c=build/fuzz/%.o),$(patsubst %/,%,$(dir $(t))),)))
 
 $(eval $(call program_rule,san,build/interop/roundtrip,build/san/e2e/interop/roundtrip.o,pkg/codec,))
@@ -124,7 +125,7 @@ lint: layers ## layers, banned functions, sizes, format, static checks
 	tools/lint.sh
 
 print-layers:
-	@$(foreach f,$(folders) pkg/test,echo "needs $(f) $(strip $(needs.$(f)))"; echo "public $(f) $(public.$(f))";)
+	@$(foreach f,$(folders) pkg/test,echo "needs $(f) $(strip $(needs.$(f)))"; echo "public $(f) $(public.$(f))"; echo "tests $(f) $(tests.$(f))";)
 	@echo "common $(kubelet.pkg)"
 
 layers: ## only the include rules of layers.mk

@@ -5,6 +5,7 @@
 #
 #   needs.FOLDER    folders of ours; what none of its files includes is not named
 #   public.FOLDER   headers for others besides FOLDER/folder.h; all the rest is the folder's own
+#   tests.FOLDER    folders that only its tests include besides
 #   libs.FOLDER     libraries whose headers only this folder includes
 
 needs.pkg/base :=
@@ -32,6 +33,7 @@ public.kubelet/cm := resources
 public.kubelet/object := field
 public.kubelet/runtime := observed labels
 public.kubelet/pod := world
+public.kubelet/gate/channel := terms
 
 # Inside the kubelet: pod uses the managers, they never use pod; api only asks; only kubelet.c sees everything.
 kubelet.pkg := pkg/base pkg/loop pkg/codec pkg/sys pkg/kube pkg/cri gen
@@ -46,10 +48,14 @@ needs.kubelet/pod/status := pkg/base pkg/codec kubelet/runtime gen
 needs.kubelet/pod := $(kubelet.pkg) kubelet/pod/status kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg
 needs.kubelet/node := $(kubelet.pkg) kubelet/config
 needs.kubelet/cert := $(kubelet.pkg) pkg/net
-needs.kubelet/gate := pkg/base pkg/loop pkg/codec pkg/stream pkg/net gen
+# The border of rights: kubelet/gate runs as root, kubelet/gate/child with no rights, and only the channel is on both sides.
+needs.kubelet/gate/channel := pkg/base pkg/loop pkg/codec gen
+needs.kubelet/gate/child := pkg/base pkg/loop pkg/codec pkg/stream pkg/net kubelet/gate/channel gen
+needs.kubelet/gate := pkg/base pkg/loop pkg/codec pkg/stream kubelet/gate/channel gen
+tests.kubelet/gate := kubelet/gate/child
 needs.kubelet/api := $(kubelet.pkg) pkg/net kubelet/runtime kubelet/gate
 needs.kubelet := $(kubelet.pkg) kubelet/config kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg \
-	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/api
+	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/gate/child kubelet/api
 
 libs.pkg/stream := -l:libz.a
 libs.pkg/loop := -l:libuv_a.a -lpthread -ldl -lrt

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "kubelet/config/config.h"
-#include "kubelet/gate/gate.h"
+#include "kubelet/gate/child/child.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/volume/volume.h"
 #include "pkg/base/base.h"
@@ -144,8 +144,8 @@ int main(int argc, char **argv)
 	if (str_eq(own_name(argv[0]), MOUNT_HELPER))
 		return volume_helper_main(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
-	if (str_eq(own_name(argv[0]), "kubelet-gate"))
-		return gate_main(argc, argv);
+	if (str_eq(own_name(argv[0]), GATE_PROGRAM))
+		return gate_child_main(argc, argv);
 
 	if (config_load(argc, argv, &config, &err) < 0) {
 		log_error(&err, "command failed", NULL);

@@ -23,6 +23,8 @@ BEGIN {
 				continue
 			if (part[1] == "needs")
 				may[part[2], part[i]] = 1
+			else if (part[1] == "tests")
+				may_test[part[2], part[i]] = 1
 			else
 				public[part[2] "/" part[i] ".h"] = 1
 		}
@@ -47,6 +49,9 @@ function is_public(name, folder, in_test,    short) {
 	short = folder
 	sub("^.*/", "", short)
 	return name == folder "/" short ".h" || name in public || (in_test && name ~ /_fake[.]h$/)
+}
+function is_for_tests(from, to) {
+	return to == "pkg/test" || to == "pkg/base" || (from, to) in may_test
 }
 function complain(what) {
 	print what
@@ -73,7 +78,7 @@ function complain(what) {
 	to = folder_of(name)
 	if (to == name || to !~ /^(pkg|kubelet|cri-shim)/)
 		complain(place[1] ":" place[2] ": include from the root: \"" name "\"")
-	else if (to != from && !((from, to) in may) && !(in_test && (to == "pkg/test" || to == "pkg/base")))
+	else if (to != from && !((from, to) in may) && !(in_test && is_for_tests(from, to)))
 		complain(place[1] ":" place[2] ": " from " may not include " to)
 	else if (to != from && !is_public(name, to, in_test))
 		complain(place[1] ":" place[2] ": " name " is for " to " only")
@@ -84,6 +89,11 @@ END {
 		split(pair, side, SUBSEP)
 		if (!(pair in used) && side[2] != "gen" && !(side[1] ~ /^kubelet/ && side[2] in common))
 			complain("layers.mk: " side[1] " does not use " side[2])
+	}
+	for (pair in may_test) {
+		split(pair, side, SUBSEP)
+		if (!(pair in used))
+			complain("layers.mk: no test of " side[1] " uses " side[2])
 	}
 	if (bad)
 		exit 1

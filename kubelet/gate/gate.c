@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "gate.pb-c.h"
-#include "kubelet/gate/channel.h"
+#include "kubelet/gate/channel/channel.h"
 #include "kubelet/gate/request.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/base.h"
@@ -499,7 +499,7 @@ __attribute__((noreturn)) static void become_gate(int exe, int channel, char *co
 	if (null >= 0)
 		dup2(null, 0);
 	dup3(exe, 4, O_CLOEXEC);
-	dup2(channel, 3);
+	dup2(channel, GATE_CHANNEL_FD);
 	syscall(SYS_close_range, 5, ~0U, 0);
 	syscall(SYS_execveat, 4, "", argv, environment, 0x1000 /* AT_EMPTY_PATH */);
 	_exit(127);
@@ -560,7 +560,7 @@ static void send_tls(struct gate *gate)
 static int start_gate(struct gate *gate, struct err *err)
 {
 	char verbosity[16];
-	char *argv[6] = { (char *)(uintptr_t) "kubelet-gate", verbosity };
+	char *argv[6] = { (char *)(uintptr_t)GATE_PROGRAM, verbosity };
 	size_t n = 2;
 	int fds[2], code;
 

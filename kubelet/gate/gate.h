@@ -8,9 +8,9 @@
  * or lasting goes through a socket of which one end is passed down. A gate that dies is replaced without a gap. Nothing
  * that comes up is trusted: text is bounded and free of zero bytes, ids are known ones, else the gate is replaced.
  *
- *   runs as root, in the kubelet    gate.c (the process, requests, answers), request.c (distrust of what comes up)
- *   runs with no rights, the gate   child.c (its main), client.c (one connection), sandbox.c (how it loses its rights)
- *   both                            channel.c (messages between the two)
+ *   this folder   the kubelet's end, run as root: the process, requests, answers, and distrust of what comes up
+ *   channel/      both: messages between the two, and what they mean by a number
+ *   child/        the gate, run with no rights: one connection, sessions, how it loses its rights
  *
  * A request ends in one of these ways, after which its id means nothing any more:
  *   the kubelet ends it   gate_answer(), gate_end(), gate_abort(): no callback follows
@@ -20,15 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kubelet/gate/channel/terms.h"
 #include "pkg/base/err.h"
 #include "pkg/loop/loop.h"
-
-enum gate_listener {
-	GATE_API,       /* 10250, TLS */
-	GATE_HEALTHZ,   /* 10248, plain; binding it is tried again every 5 s, as stock does */
-	GATE_READ_ONLY, /* 10255, plain, off by default */
-	GATE_LISTENERS,
-};
 
 struct gate_header {
 	const char *name, *value;
@@ -130,8 +124,4 @@ void gate_abort(struct gate *gate, uint64_t id); /* also before any answer: the 
  * taken. The gate reads the runtime's answer and passes a 101 on; 4xx and 5xx are passed on whole; any other is 500. If
  * the runtime's side breaks before the command's own status has passed, the client of a command gets a Failure status.
  */
-enum gate_session { GATE_COMMAND, GATE_PORT_FORWARD };
 int gate_relay(struct gate *gate, uint64_t id, int fd, enum gate_session session);
-
-/* The child. main() calls it when the program's own name (argv[0], last part) is "kubelet-gate"; returns exit code. */
-int gate_main(int argc, char **argv);

@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #include "gate.pb-c.h"
-#include "kubelet/gate/channel.h"
+#include "kubelet/gate/channel/channel.h"
+#include "kubelet/gate/child/child.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/file.h"
@@ -35,12 +36,12 @@ __attribute__((constructor(101))) static void become_the_gate(int argc, char **a
 {
 	int64_t how;
 
-	if (argc < 1 || strcmp(argv[0], "kubelet-gate") != 0)
+	if (argc < 1 || strcmp(argv[0], GATE_PROGRAM) != 0)
 		return;
 	for (int i = 1; i < argc; i++)
 		if (str_has_prefix(argv[i], "--v=9") && str_to_i64(argv[i] + 5, 0, 9, &how) == 0)
 			misbehave((int)how);
-	_exit(gate_main(argc, argv));
+	_exit(gate_child_main(argc, argv));
 }
 
 /* A literal with its zero bytes. */
@@ -784,7 +785,7 @@ TEST(a_gate_in_foreign_hands_is_replaced)
 
 TEST(the_gate_reaches_nothing)
 {
-	char *argv[] = { (char *)(uintptr_t) "kubelet-gate", (char *)(uintptr_t) "--probe-sandbox", NULL };
+	char *argv[] = { (char *)(uintptr_t)GATE_PROGRAM, (char *)(uintptr_t) "--probe-sandbox", NULL };
 	char text[4096] = "";
 	int fds[2], status;
 	pid_t pid;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubelet/gate/client.h"
+#include "kubelet/gate/child/client.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "gate.pb-c.h"
-#include "kubelet/gate/channel.h"
-#include "kubelet/gate/gate.h"
+#include "kubelet/gate/channel/channel.h"
+#include "kubelet/gate/channel/terms.h"
 #include "pkg/base/list.h"
 #include "pkg/loop/loop.h"
 #include "pkg/net/tls_server.h"

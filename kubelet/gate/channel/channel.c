@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubelet/gate/channel.h"
+#include "kubelet/gate/channel/channel.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubelet/gate/sandbox.h"
+#include "kubelet/gate/child/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/gate/child/child.h"
+
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -7,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "kubelet/gate/client.h"
-#include "kubelet/gate/sandbox.h"
+#include "kubelet/gate/child/client.h"
+#include "kubelet/gate/child/sandbox.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/file.h"
@@ -16,7 +18,6 @@
 #include "pkg/codec/pb.h"
 
 enum {
-	CHANNEL_FD = 3,            /* where the kubelet puts our end of the pair */
 	LAST_WORDS_MS = 30 * 1000, /* for sessions to end in good form once the kubelet is gone */
 	TRIM_AFTER_MS = 5 * 1000,  /* of a client's end; then the memory of all that ended meanwhile */
 };
@@ -153,7 +154,7 @@ static int probe(void)
 	return worked ? 1 : 0;
 }
 
-int gate_main(int argc, char **argv)
+int gate_child_main(int argc, char **argv)
 {
 	struct gate_child *child = xcalloc(1, sizeof *child);
 	_cleanup_buf_ struct buf missing = BUF_INIT(4096);
@@ -174,7 +175,7 @@ int gate_main(int argc, char **argv)
 		else if (str_has_prefix(argv[i], "--v=") && str_to_i64(argv[i] + 4, 0, 100, &verbosity) == 0)
 			log_set_verbosity((int)verbosity);
 	}
-	prctl(PR_SET_NAME, "kubelet-gate");
+	prctl(PR_SET_NAME, GATE_PROGRAM);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* the terminal's Ctrl-C goes to the kubelet, whose end ends us */
 	signal(SIGTERM, SIG_IGN);
@@ -187,7 +188,8 @@ int gate_main(int argc, char **argv)
 	}
 	if (probing)
 		return probe();
-	child->channel = channel_new(child->loop, CHANNEL_FD, &gate__down__descriptor, message, kubelet_gone, child);
+	child->channel =
+		channel_new(child->loop, GATE_CHANNEL_FD, &gate__down__descriptor, message, kubelet_gone, child);
 	if (missing.size) {
 		ready.has_missing_layers = true;
 		ready.missing_layers = (ProtobufCBinaryData){ .data = (uint8_t *)missing.bytes, .len = missing.size };

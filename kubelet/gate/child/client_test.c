@@ -3,7 +3,7 @@
  * How long a client may take, on a clock that the test moves: nobody waits for the 30 and 90 seconds. This file's own
  * clock is linked in place of pkg/base/clock.c.
  */
-#include "kubelet/gate/client.h"
+#include "kubelet/gate/child/client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -19,8 +19,6 @@ enum {
 	CHANNEL_QUEUE_BYTES = 64 << 20,  /* waiting to be sent: 4,096 ordinary heads and some large ones */
 };
 
-enum { COUNTED_BODY_BYTES = 2048 }; /* of an answer; a longer one comes in chunks, as Go's do */
-
 struct channel;
 
 /* `fd` is -1 or the callee's; the message lives in the arena, which the channel frees after the call. */
