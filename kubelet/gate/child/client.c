@@ -46,6 +46,41 @@ enum state {
 	STATE_DRAIN,      /* the client has left; what it sent goes on to `peer` */
 };
 
+/* What becomes of the connection when all of `out` is sent. */
+enum after {
+	AFTER_NEXT, /* another request may come */
+	AFTER_CLOSE,
+	AFTER_RESET, /* the answer is cut, and a plain end would look like the whole */
+};
+
+/* What the kubelet has said about the body of an answer that comes from the peer. */
+enum body_end { BODY_OPEN, BODY_WHOLE, BODY_CUT };
+
+/* The socket that the kubelet has passed: its own with the body of an answer, or the runtime's. */
+struct peer {
+	int fd; /* -1: none */
+	struct loop_fd *watch;
+	int wanted;
+	bool may_read, ended;
+};
+
+/* The kubelet's answer. */
+struct answer {
+	enum http_framing framing;
+	enum body_end end;
+	int64_t promised; /* bytes of the body that are still to come, -1 unknown */
+	struct buf held;  /* STATE_HELD: the body */
+};
+
+/* A session with the runtime. */
+struct relay {
+	enum gate_session session;
+	struct http_head head; /* of the runtime's answer; so `body` */
+	struct http_body body;
+	struct tracker *tracker;
+	size_t passed; /* bytes at the front of `out` that may go */
+};
+
 struct client {
 	struct gate_child *child;
 	uint64_t id;
@@ -61,29 +96,18 @@ struct client {
 	struct loop_timer timer;
 	int64_t idle_since_ms;
 
-	struct http_head head;
-	struct http_body body; /* of the request */
+	struct http_head head; /* of the request; so `body` */
+	struct http_body body;
 	size_t discarded;
-	bool broken_body; /* of the request: what follows cannot be told from a new one */
+	bool broken_body; /* what follows cannot be told from a new request */
 	bool after_post;  /* the former request was one */
 	bool served_one;  /* at least one request on this connection */
 	bool known;       /* the kubelet knows the id */
 
-	int peer;
-	struct loop_fd *peer_watch;
-	int peer_wanted;
-	bool peer_may_read, peer_ended;
-	bool chunked, until_eof, close_after, cut;
-	bool end_came, end_whole;
-	bool counted, no_body; /* the answer's head tells its length; it has none */
-	int64_t promised;      /* bytes of the body that are still to come, -1 unknown */
-	struct buf held;       /* STATE_HELD: the body */
-
-	enum gate_session session;
-	struct http_head answer;
-	struct http_body answer_body;
-	struct tracker *tracker;
-	size_t passed; /* STATE_RELAY*: bytes at the front of `out` that may go */
+	struct peer peer;
+	struct answer answer;
+	struct relay relay;
+	enum after after;
 };
 
 static void client_step(struct client *client);
@@ -93,12 +117,12 @@ static void peer_ready(void *owner, int events);
 
 static void close_peer(struct client *client)
 {
-	if (client->peer < 0)
+	if (client->peer.fd < 0)
 		return;
-	loop_fd_unwatch(client->peer_watch);
-	client->peer_watch = NULL;
-	close(client->peer);
-	client->peer = -1;
+	loop_fd_unwatch(client->peer.watch);
+	client->peer.watch = NULL;
+	close(client->peer.fd);
+	client->peer.fd = -1;
 }
 
 static void tell_gone(struct client *client)
@@ -124,11 +148,11 @@ static void client_free(struct client *client)
 	loop_timer_stop(&client->timer);
 	child->head_bytes -= client->head.bytes.size;
 	http_head_done(&client->head);
-	http_head_done(&client->answer);
-	tracker_free(client->tracker);
+	http_head_done(&client->relay.head);
+	tracker_free(client->relay.tracker);
 	buf_done(&client->in);
 	buf_done(&client->out);
-	buf_done(&client->held);
+	buf_done(&client->answer.held);
 	child->clients[client->slot] = NULL;
 	child->n_clients--;
 	free(client);
@@ -217,7 +241,7 @@ static void send_request(struct client *client)
 /* The last answer of a connection: `out` holds it. */
 static void finish_with_out(struct client *client)
 {
-	client->close_after = true;
+	client->after = AFTER_CLOSE;
 	client->state = STATE_FLUSH;
 	loop_timer_start(&client->timer, HEAD_MS);
 }
@@ -236,8 +260,7 @@ static void start_head(struct client *client)
 	client->state = STATE_HEAD;
 	client->idle_since_ms = loop_now_ms(client->child->loop);
 	client->discarded = 0;
-	client->cut = client->end_came = client->peer_ended = client->chunked = client->until_eof = false;
-	client->counted = client->no_body = client->broken_body = false;
+	client->peer.ended = client->broken_body = false;
 	loop_timer_start(&client->timer, client->served_one ? IDLE_MS : HEAD_MS);
 }
 
@@ -321,7 +344,7 @@ static bool is_long_body(const struct client *client)
 /* Whether the rest of the request's body is worth to be read to its end: the connection could live on then. */
 static bool waits_for_body(const struct client *client)
 {
-	return client->head.keep_alive && !client->close_after && !client->client_ended && !client->body.done &&
+	return client->head.keep_alive && client->after == AFTER_NEXT && !client->client_ended && !client->body.done &&
 	       !client->head.wants_continue && !client->broken_body && !is_long_body(client);
 }
 
@@ -330,12 +353,12 @@ static void put_head(struct client *client, const Gate__Answer *answer, bool str
 {
 	struct buf *out = &client->out;
 	bool is_head = strcmp(client->head.method, "HEAD") == 0;
+	bool no_body = is_head || answer->status == 204 || answer->status == 304, counted = false;
 	char date[32];
 
-	client->counted = false;
-	client->no_body = is_head || answer->status == 204 || answer->status == 304;
-	client->promised = -1;
-	client->close_after = false;
+	client->answer.end = BODY_OPEN;
+	client->answer.promised = -1;
+	client->after = AFTER_NEXT;
 	buf_printf(out, "HTTP/1.%d %u %s\r\n", MIN(client->head.minor, 1), answer->status,
 		   http_reason((int)answer->status));
 	for (size_t i = 0; i < answer->n_headers; i++) {
@@ -344,12 +367,12 @@ static void put_head(struct client *client, const Gate__Answer *answer, bool str
 		if (is_header(header, "Content-Length")) {
 			_cleanup_free_ char *text = xstrndup((const char *)header->value.data, header->value.len);
 
-			if (str_to_i64(text, 0, INT64_MAX, &client->promised) < 0 ||
-			    client->promised > COUNTED_BODY_BYTES)
+			if (str_to_i64(text, 0, INT64_MAX, &client->answer.promised) < 0 ||
+			    client->answer.promised > COUNTED_BODY_BYTES)
 				continue;
-			client->counted = true;
+			counted = true;
 		} else if (is_header(header, "Connection") && header->value.len == 5) {
-			client->close_after = true;
+			client->after = AFTER_CLOSE;
 			continue;
 		}
 		buf_append(out, header->name.data, header->name.len);
@@ -359,45 +382,50 @@ static void put_head(struct client *client, const Gate__Answer *answer, bool str
 	}
 	http_date(clock_wall_ns() / 1000000000, date);
 	buf_printf(out, "Date: %s\r\n", date);
-	if (!streams && !client->counted && !client->no_body && answer->body.len <= COUNTED_BODY_BYTES) {
-		client->counted = true;
+	if (!streams && !counted && !no_body && answer->body.len <= COUNTED_BODY_BYTES) {
+		counted = true;
 		buf_printf(out, "Content-Length: %zu\r\n", answer->body.len);
 	}
-	if (!client->no_body)
-		buf_append(&client->held, answer->body.data, answer->body.len);
+	if (no_body)
+		client->answer.framing = HTTP_NO_BODY;
+	else if (counted)
+		client->answer.framing = HTTP_LENGTH;
+	else
+		client->answer.framing = client->head.minor >= 1 ? HTTP_CHUNKED : HTTP_UNTIL_EOF;
+	if (!no_body)
+		buf_append(&client->answer.held, answer->body.data, answer->body.len);
 }
 
 /* The rest of the head: whether the connection lives on, and how the client sees the end of the body. */
 static void end_head(struct client *client)
 {
 	struct buf *out = &client->out;
-	bool keeps = client->head.keep_alive && !client->close_after && client->body.done &&
-		     !client->head.wants_continue && !is_long_body(client);
+	bool chunked = client->answer.framing == HTTP_CHUNKED;
 
-	client->chunked = !client->counted && !client->no_body && client->head.minor >= 1;
-	client->until_eof = !client->counted && !client->no_body && !client->chunked;
-	client->close_after = !keeps || client->until_eof;
-	if (client->close_after && client->head.minor >= 1)
+	if (!client->head.keep_alive || !client->body.done || client->head.wants_continue || is_long_body(client) ||
+	    client->answer.framing == HTTP_UNTIL_EOF)
+		client->after = AFTER_CLOSE;
+	if (client->after == AFTER_CLOSE && client->head.minor >= 1)
 		buf_puts(out, "Connection: close\r\n");
-	else if (!client->close_after && client->head.minor < 1)
+	else if (client->after == AFTER_NEXT && client->head.minor < 1)
 		buf_puts(out, "Connection: keep-alive\r\n");
-	if (client->chunked)
+	if (chunked)
 		buf_puts(out, "Transfer-Encoding: chunked\r\n");
 	buf_puts(out, "\r\n");
-	if (client->no_body)
-		client->promised = 0;
-	if (client->peer >= 0) {
+	if (client->answer.framing == HTTP_NO_BODY)
+		client->answer.promised = 0;
+	if (client->peer.fd >= 0) {
 		loop_timer_stop(&client->timer);
 		client->state = STATE_ANSWER;
 		return;
 	}
-	if (client->chunked) {
-		http_chunk_append(out, client->held.bytes, client->held.size);
+	if (chunked) {
+		http_chunk_append(out, client->answer.held.bytes, client->answer.held.size);
 		buf_puts(out, HTTP_LAST_CHUNK);
 	} else {
-		buf_append(out, client->held.bytes, client->held.size);
+		buf_append(out, client->answer.held.bytes, client->answer.held.size);
 	}
-	buf_clear(&client->held);
+	buf_clear(&client->answer.held);
 	client->state = STATE_FLUSH;
 	loop_timer_start(&client->timer, WRITE_MS);
 }
@@ -420,14 +448,14 @@ static struct client *find(struct gate_child *child, uint64_t id)
 static bool set_peer(struct client *client, int fd)
 {
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	client->peer_watch = loop_fd_watch(client->child->loop, fd, 0, peer_ready, client);
-	if (!client->peer_watch) {
+	client->peer.watch = loop_fd_watch(client->child->loop, fd, 0, peer_ready, client);
+	if (!client->peer.watch) {
 		close(fd);
 		return false;
 	}
-	client->peer = fd;
-	client->peer_wanted = 0;
-	client->peer_may_read = client->peer_ended = false;
+	client->peer.fd = fd;
+	client->peer.wanted = 0;
+	client->peer.may_read = client->peer.ended = false;
 	return true;
 }
 
@@ -455,14 +483,13 @@ void client_end(struct gate_child *child, const Gate__End *end)
 
 	if (!client)
 		return;
-	if ((client->state == STATE_ANSWER || client->state == STATE_HELD) && !client->end_came) {
-		client->end_came = true;
-		client->end_whole = end->whole;
+	client->known = false;
+	if (client->state == STATE_ANSWER || client->state == STATE_HELD) {
+		client->answer.end = end->whole ? BODY_WHOLE : BODY_CUT;
 	} else if (client->state == STATE_WAIT) { /* an abort before any answer */
-		client->known = false;
 		leave_hard(client);
 	} else if (client->state >= STATE_RELAY_HEAD && client->state <= STATE_RELAY) {
-		client->peer_ended = true;
+		client->peer.ended = true;
 	}
 	client_step(client);
 }
@@ -480,7 +507,7 @@ void client_again(struct gate_child *child, const Gate__Again *again)
 /* In a session the unpassed part is at most one frame, as the tracker promises. */
 static bool has_room(const struct client *client)
 {
-	return (client->state == STATE_ANSWER ? client->out.size : client->passed) < OUT_MAX_BYTES;
+	return (client->state == STATE_ANSWER ? client->out.size : client->relay.passed) < OUT_MAX_BYTES;
 }
 
 /* Reads what fits; true when something came or the end did. */
@@ -489,24 +516,24 @@ static bool read_peer(struct client *client)
 	char bytes[READ_BYTES];
 	ssize_t n;
 
-	if (client->peer < 0 || client->state == STATE_HELD || client->peer_ended || !client->peer_may_read ||
+	if (client->peer.fd < 0 || client->state == STATE_HELD || client->peer.ended || !client->peer.may_read ||
 	    !has_room(client))
 		return false;
-	n = recv(client->peer, bytes, sizeof bytes, 0);
+	n = recv(client->peer.fd, bytes, sizeof bytes, 0);
 	/* A short read has most likely emptied it; an event tells if not. */
-	client->peer_may_read = n == (ssize_t)sizeof bytes;
+	client->peer.may_read = n == (ssize_t)sizeof bytes;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
-		client->peer_ended = true;
+		client->peer.ended = true;
 		return true;
 	}
 	if (client->state == STATE_ANSWER) {
-		if (client->promised >= 0) {
-			n = (ssize_t)MIN((int64_t)n, client->promised); /* more than promised is nobody's */
-			client->promised -= n;
+		if (client->answer.promised >= 0) {
+			n = (ssize_t)MIN((int64_t)n, client->answer.promised); /* more than promised is nobody's */
+			client->answer.promised -= n;
 		}
-		if (client->chunked)
+		if (client->answer.framing == HTTP_CHUNKED)
 			http_chunk_append(&client->out, bytes, (size_t)n);
 		else
 			buf_append(&client->out, bytes, (size_t)n);
@@ -521,38 +548,36 @@ static void step_answer(struct client *client)
 	bool whole;
 
 	discard_body(client);
-	if (client->client_ended && client->promised < 0) { /* stock ends its work for a client that left */
+	if (client->client_ended && client->answer.promised < 0) { /* stock ends its work for a client that left */
 		leave_hard(client);
 		return;
 	}
-	if (client->end_came && !client->end_whole)
-		client->cut = true;
-	else if (!client->peer_ended)
+	if (client->answer.end != BODY_CUT && !client->peer.ended)
 		return;
-	else if (!client->end_came && !loop_timer_is_running(&client->timer))
-		loop_timer_start(&client->timer, END_MS);
-	if (!client->end_came && !client->cut)
+	if (client->answer.end == BODY_OPEN) {
+		/* The word that it is whole comes another way. */
+		if (!loop_timer_is_running(&client->timer))
+			loop_timer_start(&client->timer, END_MS);
 		return;
-	whole = client->end_came && client->end_whole && client->promised <= 0;
+	}
+	whole = client->answer.end == BODY_WHOLE && client->answer.promised <= 0;
 	loop_timer_start(&client->timer, WRITE_MS);
 	close_peer(client);
-	client->known = client->known && !client->end_came;
 	tell_gone(client);
 	client->state = STATE_FLUSH;
-	client->cut = !whole;
-	if (whole && client->chunked)
+	if (whole && client->answer.framing == HTTP_CHUNKED)
 		buf_puts(&client->out, HTTP_LAST_CHUNK);
 	if (!whole)
-		client->close_after = true;
+		client->after = client->answer.framing == HTTP_UNTIL_EOF ? AFTER_RESET : AFTER_CLOSE;
 }
 
 static void step_flush(struct client *client)
 {
 	if (client->out.size)
 		return;
-	if (client->cut && client->until_eof) /* a plain end would look like the whole */
+	if (client->after == AFTER_RESET)
 		leave_hard(client);
-	else if (client->close_after)
+	else if (client->after == AFTER_CLOSE)
 		leave(client, client->served_one && client->head.complete ? LINGER_MS : LINGER_BAD_MS);
 	else
 		start_head(client);
@@ -569,8 +594,8 @@ void client_relay(struct gate_child *child, const Gate__Relay *relay, int fd)
 		return;
 	}
 	if (set_peer(client, fd)) {
-		http_head_init(&client->answer, true);
-		client->session = relay->session;
+		http_head_init(&client->relay.head, true);
+		client->relay.session = relay->session;
 		client->state = STATE_RELAY_HEAD;
 	} else {
 		leave_hard(client);
@@ -598,7 +623,7 @@ static void put_error(struct client *client, const char *text)
 /* The runtime said no: its answer is written anew, as stock does, and the connection ends after it. */
 static void pass_refusal(struct client *client)
 {
-	const struct http_head *answer = &client->answer;
+	const struct http_head *answer = &client->relay.head;
 	struct buf rest = client->out;
 
 	client->out = BUF_INIT(OUT_LIMIT_BYTES);
@@ -615,10 +640,10 @@ static void pass_refusal(struct client *client)
 	if (answer->framing != HTTP_LENGTH || !answer->keep_alive)
 		buf_puts(&client->out, "Connection: close\r\n");
 	buf_puts(&client->out, "\r\n");
-	client->passed = client->out.size;
+	client->relay.passed = client->out.size;
 	buf_append(&client->out, rest.bytes, rest.size);
 	buf_done(&rest);
-	http_body_init(&client->answer_body, answer);
+	http_body_init(&client->relay.body, answer);
 	client->state = STATE_RELAY_BODY;
 }
 
@@ -627,28 +652,28 @@ static void step_relay_head(struct client *client)
 	size_t taken;
 
 	/* Everything so far is in `out`; the parser is fed from its start each time, for heads are short. */
-	http_head_reset(&client->answer);
-	if (client->out.size && http_head_feed(&client->answer, client->out.bytes, client->out.size, &taken) < 0) {
+	http_head_reset(&client->relay.head);
+	if (client->out.size && http_head_feed(&client->relay.head, client->out.bytes, client->out.size, &taken) < 0) {
 		put_error(client, "error reading the runtime's answer: malformed HTTP response");
 		return;
 	}
-	if (!client->answer.complete) {
-		if (client->peer_ended)
+	if (!client->relay.head.complete) {
+		if (client->peer.ended)
 			put_error(client, client->out.size ? "unexpected EOF" : "EOF");
 		else if (client->out.size > RESPONSE_HEAD_MAX)
 			put_error(client, "error reading the runtime's answer: its head is too long");
 		return;
 	}
-	if (client->answer.status == 101) {
-		client->tracker = tracker_new(&client->answer, client->session == GATE_COMMAND);
-		client->passed = taken;
+	if (client->relay.head.status == 101) {
+		client->relay.tracker = tracker_new(&client->relay.head, client->relay.session == GATE_COMMAND);
+		client->relay.passed = taken;
 		client->state = STATE_RELAY;
-	} else if (client->answer.status >= 400) {
+	} else if (client->relay.head.status >= 400) {
 		buf_consume(&client->out, taken);
 		pass_refusal(client);
 	} else {
 		_cleanup_free_ char *text =
-			xasprintf("invalid upgrade response: status code %d", client->answer.status);
+			xasprintf("invalid upgrade response: status code %d", client->relay.head.status);
 
 		put_error(client, text);
 	}
@@ -659,23 +684,24 @@ static void step_relay_body(struct client *client)
 {
 	struct buf *out = &client->out;
 
-	while (client->passed < out->size && !client->answer_body.done) {
+	while (client->relay.passed < out->size && !client->relay.body.done) {
 		size_t taken, size;
 		const char *content;
-		char *at = out->bytes + client->passed;
+		char *at = out->bytes + client->relay.passed;
 
-		if (http_body_step(&client->answer_body, at, out->size - client->passed, &taken, &content, &size) < 0) {
-			client->peer_ended = true;
+		if (http_body_step(&client->relay.body, at, out->size - client->relay.passed, &taken, &content, &size) <
+		    0) {
+			client->peer.ended = true;
 			break;
 		}
 		memmove(at, content, size);
-		memmove(at + size, at + taken, out->size - client->passed - taken);
+		memmove(at + size, at + taken, out->size - client->relay.passed - taken);
 		out->size -= taken - size;
-		client->passed += size;
+		client->relay.passed += size;
 	}
-	if (!client->answer_body.done && !client->peer_ended)
+	if (!client->relay.body.done && !client->peer.ended)
 		return;
-	out->size = client->passed;
+	out->size = client->relay.passed;
 	close_peer(client);
 	tell_gone(client);
 	finish_with_out(client);
@@ -685,22 +711,21 @@ static void end_session(struct client *client, const char *why)
 {
 	bool told;
 
-	client->out.size = client->passed; /* a frame that came in part only */
-	told = tracker_break(client->tracker, why, &client->out);
+	client->out.size = client->relay.passed; /* a frame that came in part only */
+	told = tracker_break(client->relay.tracker, why, &client->out);
 	close_peer(client);
 	tell_gone(client);
-	client->cut = !told;
-	client->until_eof = true;
-	client->close_after = true;
+	client->after = told ? AFTER_CLOSE : AFTER_RESET;
 	client->state = STATE_FLUSH;
 	loop_timer_start(&client->timer, LINGER_MS);
 }
 
 static void step_relay(struct client *client)
 {
-	if (client->passed < client->out.size)
-		client->passed += tracker_from_server(client->tracker, client->out.bytes + client->passed,
-						      client->out.size - client->passed);
+	if (client->relay.passed < client->out.size)
+		client->relay.passed +=
+			tracker_from_server(client->relay.tracker, client->out.bytes + client->relay.passed,
+					    client->out.size - client->relay.passed);
 	if (client->client_ended) {
 		/* What the client sent goes on, then the runtime sees the end of it. */
 		struct tls_conn *conn = steal_pointer(&client->conn);
@@ -708,7 +733,7 @@ static void step_relay(struct client *client)
 		tls_conn_finish(conn, LINGER_BAD_MS);
 		client->state = STATE_DRAIN;
 		loop_timer_start(&client->timer, DRAIN_MS);
-	} else if (client->peer_ended || tracker_ends_without_status(client->tracker)) {
+	} else if (client->peer.ended || tracker_ends_without_status(client->relay.tracker)) {
 		end_session(client, "the container runtime ended the session before the command's status arrived");
 	}
 }
@@ -724,9 +749,9 @@ static bool write_peer(struct client *client)
 		discard_body(client);
 		client->discarded = 0;
 	}
-	if (client->peer < 0 || !client->in.size || !client->body.done)
+	if (client->peer.fd < 0 || !client->in.size || !client->body.done)
 		return false;
-	n = send(client->peer, client->in.bytes, client->in.size, MSG_NOSIGNAL);
+	n = send(client->peer.fd, client->in.bytes, client->in.size, MSG_NOSIGNAL);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n < 0) { /* it reads no more, but may still have said something: the reader finds its end */
@@ -734,7 +759,7 @@ static bool write_peer(struct client *client)
 		client->client_ended = client->client_ended || client->state == STATE_DRAIN;
 		return false;
 	}
-	tracker_from_client(client->tracker, client->in.bytes, (size_t)n);
+	tracker_from_client(client->relay.tracker, client->in.bytes, (size_t)n);
 	buf_consume(&client->in, (size_t)n);
 	return true;
 }
@@ -747,9 +772,9 @@ static void step_drain(struct client *client)
 	while (write_peer(client))
 		;
 	if (!client->in.size)
-		shutdown(client->peer, SHUT_WR);
+		shutdown(client->peer.fd, SHUT_WR);
 	for (int i = 0; i < 16; i++) {
-		n = recv(client->peer, drop, sizeof drop, 0);
+		n = recv(client->peer.fd, drop, sizeof drop, 0);
 		if (n <= 0)
 			break;
 	}
@@ -788,7 +813,8 @@ static size_t sendable(const struct client *client)
 {
 	if (client->state == STATE_RELAY_HEAD || client->state == STATE_HELD)
 		return 0;
-	return client->state == STATE_RELAY || client->state == STATE_RELAY_BODY ? client->passed : client->out.size;
+	return client->state == STATE_RELAY || client->state == STATE_RELAY_BODY ? client->relay.passed
+										 : client->out.size;
 }
 
 static bool write_client(struct client *client)
@@ -807,11 +833,11 @@ static bool write_client(struct client *client)
 		else
 			leave(client, LINGER_BAD_MS);
 		buf_clear(&client->out);
-		client->passed = 0;
+		client->relay.passed = 0;
 		return true;
 	}
 	buf_consume(&client->out, (size_t)n);
-	client->passed -= MIN(client->passed, (size_t)n);
+	client->relay.passed -= MIN(client->relay.passed, (size_t)n);
 	return true;
 }
 
@@ -862,15 +888,15 @@ static void update_wants(struct client *client)
 	client->wanted = wanted;
 	if (client->conn)
 		tls_conn_want(client->conn, wanted);
-	if (client->peer < 0)
+	if (client->peer.fd < 0)
 		return;
-	if (client->state == STATE_DRAIN || (client->state != STATE_HELD && !client->peer_ended && has_room(client)))
+	if (client->state == STATE_DRAIN || (client->state != STATE_HELD && !client->peer.ended && has_room(client)))
 		peer_wanted |= LOOP_READ;
 	if (client->in.size && client->body.done && (client->state == STATE_RELAY || client->state == STATE_DRAIN))
 		peer_wanted |= LOOP_WRITE;
-	if (peer_wanted != client->peer_wanted)
-		loop_fd_set(client->peer_watch, peer_wanted);
-	client->peer_wanted = peer_wanted;
+	if (peer_wanted != client->peer.wanted)
+		loop_fd_set(client->peer.watch, peer_wanted);
+	client->peer.wanted = peer_wanted;
 }
 
 /* Everything that can be done now is done, a bounded amount of it; then it is said what to wait for. */
@@ -921,7 +947,7 @@ static void peer_ready(void *owner, int events)
 	struct client *client = owner;
 
 	if (events & ~LOOP_WRITE)
-		client->peer_may_read = true;
+		client->peer.may_read = true;
 	client_step(client);
 }
 
@@ -931,7 +957,7 @@ static void time_is_up(void *owner)
 
 	switch (client->state) {
 	case STATE_ANSWER:
-		client->cut = true;
+		client->answer.end = BODY_CUT;
 		client_step(client);
 		return;
 	case STATE_DRAIN:
@@ -981,12 +1007,12 @@ void client_accept(struct gate_child *child, enum gate_listener listener, struct
 	client->slot = slot;
 	client->listener = listener;
 	client->conn = conn;
-	client->peer = -1;
+	client->peer.fd = -1;
 	client->in = BUF_INIT(IN_MAX_BYTES + READ_BYTES);
 	client->out = BUF_INIT(OUT_LIMIT_BYTES);
-	client->held = BUF_INIT(OUT_LIMIT_BYTES);
+	client->answer.held = BUF_INIT(OUT_LIMIT_BYTES);
 	http_head_init(&client->head, false);
-	http_head_init(&client->answer, true);
+	http_head_init(&client->relay.head, true);
 	loop_timer_init(&client->timer, child->loop, time_is_up, client);
 	child->clients[slot] = client;
 	child->n_clients++;
@@ -1012,8 +1038,8 @@ void clients_end_all(struct gate_child *child)
 		} else if (client->state != STATE_FLUSH && client->state != STATE_DRAIN) {
 			leave_hard(client);
 			client_free(client);
-		} else {
-			client->close_after = true;
+		} else if (client->after == AFTER_NEXT) {
+			client->after = AFTER_CLOSE;
 		}
 	}
 }
