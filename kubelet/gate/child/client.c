@@ -126,8 +126,8 @@ static bool read_peer(struct client *client)
 	char bytes[READ_BYTES];
 	ssize_t n;
 
-	if (client->peer.fd < 0 || client->state == STATE_HELD || client->peer.ended || !client->peer.may_read ||
-	    !has_room(client))
+	if (client->peer.fd < 0 || client->state == STATE_HELD || client->state == STATE_DRAIN || client->peer.ended ||
+	    !client->peer.may_read || !has_room(client))
 		return false;
 	n = recv(client->peer.fd, bytes, sizeof bytes, 0);
 	/* A short read has most likely emptied it; an event tells if not. */

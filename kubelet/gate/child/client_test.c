@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kubelet/gate/child/internal.h"
 #include "pkg/base/base.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/file.h"
@@ -270,5 +271,39 @@ TEST(between_requests_there_are_90_seconds_and_then_30)
 	CHECK("a head of 30 s", is_closed(slow_again));
 	close(idle);
 	close(slow_again);
+	finish(&fixture);
+}
+
+TEST(what_a_runtime_says_to_a_client_that_left_is_not_kept)
+{
+	static const char request[] = "GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+			  answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+	static char flood[256 << 10];
+	Gate__Relay relay = GATE__RELAY__INIT;
+	struct fixture fixture;
+	const struct client *client;
+	int fd, fds[2];
+
+	start(&fixture, false);
+	fd = dial(&fixture);
+	say(&fixture, fd, request, sizeof request - 1);
+	client = fixture.child.clients[0];
+	relay.id = client->id;
+	CHECK_INT("pair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	client_relay(&fixture.child, &relay, fds[1]);
+	say(&fixture, fds[0], answer, sizeof answer - 1);
+	CHECK_INT("a session", client->state, ==, STATE_RELAY);
+	close(fd);
+	settle(&fixture);
+	CHECK_INT("the client has left", client->state, ==, STATE_DRAIN);
+	for (int i = 0; i < 20; i++) {
+		while (send(fds[0], flood, sizeof flood, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+			;
+		settle(&fixture);
+	}
+	CHECK_INT("kept", client->out.size, ==, 0);
+	close(fds[0]);
+	settle(&fixture);
+	CHECK_INT("gone with the runtime", fixture.child.n_clients, ==, 0);
 	finish(&fixture);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * One connection as its four files share it; nobody else includes this.
+ * One connection as its four files and their test share it; nobody else includes this.
  *
  *   client.c   its life, and the pump that moves bytes and asks the others what is next
  *   head.c     a request: its head goes up to the kubelet, its body is thrown away
