@@ -446,6 +446,7 @@ static int new_server(struct kubelet *kubelet, struct err *err)
 			    [GATE_READ_ONLY] = { config->address, config->readonlyport } },
 		.sandbox_off = kubelet->options.config->gate_sandbox_off,
 		.log_json = config->logging && str_eq(config->logging->format, "json"),
+		.former_file = arena_printf(kubelet->arena, "%s/kubelet-gate.pid", kubelet->options.config->root_dir),
 		.callbacks = { api_request, api_gone },
 	};
 	int r = api_new(&api, &kubelet->api, err);

@@ -17,6 +17,7 @@
 
 #include "gate.pb-c.h"
 #include "kubelet/gate/channel/channel.h"
+#include "kubelet/gate/former.h"
 #include "kubelet/gate/request.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/base.h"
@@ -32,7 +33,9 @@ enum {
 	REQUESTS_MAX = 4096,          /* the gate has no more connections than that */
 	REBIND_MS = 5000,             /* 10248, as stock */
 	RESTART_MS = 1000,            /* of a gate that died within a second of its start */
-	GENERATION_ASKS_MAX = 3,      /* times that one request is sent back to be judged again */
+	PORT_MS = 2000,               /* for the gate of a former kubelet to see that it has ended */
+	PORT_STEP_MS = 50,
+	GENERATION_ASKS_MAX = 3, /* times that one request is sent back to be judged again */
 };
 
 /* A request that has not ended. */
@@ -61,6 +64,7 @@ struct gate {
 	int listeners[GATE_LISTENERS]; /* -1: not bound */
 	char *ips[GATE_LISTENERS];
 	struct loop_timer rebind, restart;
+	struct former *former;
 	struct arena *tls_arena;
 	Gate__Tls *tls; /* NULL until there is one */
 	uint64_t generation;
@@ -578,6 +582,7 @@ static int start_gate(struct gate *gate, struct err *err)
 		close(fds[0]);
 		return code;
 	}
+	former_note(gate->former, gate->pid);
 	gate->started_ms = loop_now_ms(gate->loop);
 	gate->pidfd_watch = loop_fd_watch(gate->loop, gate->pidfd, LOOP_READ, process_ended, gate);
 	gate->channel = channel_new(gate->loop, fds[0], &gate__up__descriptor, take_message, channel_closed, gate);
@@ -636,6 +641,25 @@ static int bind_one(struct gate *gate, size_t listener, struct err *err)
 	return 0;
 }
 
+/*
+ * Where the gate of a former kubelet has the port: an honest one gives it up in a moment, another is ended. Waits in
+ * place, for a kubelet does nothing else before it has its ports.
+ */
+static int bind_after_former(struct gate *gate, size_t listener, struct err *err)
+{
+	int code = bind_one(gate, listener, err);
+
+	for (int ms = 0; code == -EADDRINUSE && ms < PORT_MS && former_lives(gate->former); ms += PORT_STEP_MS) {
+		poll(NULL, 0, PORT_STEP_MS);
+		code = bind_one(gate, listener, err);
+	}
+	if (code == -EADDRINUSE && former_lives(gate->former)) {
+		former_end(gate->former);
+		code = bind_one(gate, listener, err);
+	}
+	return code;
+}
+
 static void bind_healthz(void *owner)
 {
 	struct gate *gate = owner;
@@ -661,14 +685,15 @@ int gate_new(struct loop *loop, const struct gate_options *options, struct gate 
 	list_init(&gate->bodies);
 	loop_timer_init(&gate->rebind, loop, bind_healthz, gate);
 	loop_timer_init(&gate->restart, loop, restart_gate, gate);
+	gate->former = former_new(loop, options->former_file);
 	for (size_t i = 0; i < GATE_LISTENERS; i++) {
 		gate->listeners[i] = -1;
 		gate->ips[i] = xstrdup(str_or(options->listen[i].ip, "0.0.0.0"));
 	}
 	if (options->listen[GATE_API].port)
-		code = bind_one(gate, GATE_API, err);
+		code = bind_after_former(gate, GATE_API, err);
 	if (code >= 0 && options->listen[GATE_READ_ONLY].port)
-		code = bind_one(gate, GATE_READ_ONLY, err);
+		code = bind_after_former(gate, GATE_READ_ONLY, err);
 	if (code >= 0)
 		code = start_gate(gate, err);
 	if (code < 0) {
@@ -693,6 +718,7 @@ void gate_free(struct gate *gate)
 	channel_free(steal_pointer(&gate->channel));
 	loop_timer_stop(&gate->rebind);
 	loop_timer_stop(&gate->restart);
+	former_free(gate->former);
 	while (!list_empty(&gate->bodies))
 		body_free(list_first(&gate->bodies, struct body, link));
 	while (map_next(gate->requests, &at, &key, &value))

@@ -73,13 +73,17 @@ struct gate_options {
 	struct gate_address listen[GATE_LISTENERS];
 	bool sandbox_off; /* --gate-sandbox=off: keep going where a layer of the sandbox cannot be had */
 	bool log_json;
+	const char *former_file; /* for the next kubelet, see former.h; in the root folder. NULL: none */
 	struct gate_callbacks callbacks;
 	void *owner;
 };
 
 struct gate;
 
-/* Binds and starts. Fails when 10250 cannot be bound or the gate cannot be started; then `err` is what stock says. */
+/*
+ * Binds and starts. Fails when 10250 cannot be bound or the gate cannot be started; then `err` is what stock says.
+ * Where a gate of an earlier kubelet keeps a port it waits for 2 s, then ends that gate.
+ */
 int gate_new(struct loop *loop, const struct gate_options *options, struct gate **ret_gate, struct err *err);
 void gate_free(struct gate *gate); /* ends the gate process; calls gone() for nothing */
 

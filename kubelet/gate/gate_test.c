@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -22,6 +23,7 @@
 #include "kubelet/gate/child/child.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
+#include "pkg/base/clock.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
 #include "pkg/test/test.h"
@@ -50,6 +52,7 @@ __attribute__((constructor(101))) static void become_the_gate(int argc, char **a
 struct fixture {
 	struct loop *loop;
 	struct gate *gate;
+	const struct gate_options *options; /* NULL: on a free port */
 	int port;
 	pid_t client;
 	struct loop_timer watch, deadline;
@@ -124,11 +127,13 @@ static int run(struct fixture *fixture, int (*client)(int port))
 	struct gate_options options = {
 		.listen[GATE_READ_ONLY] = { "127.0.0.1", free_port() },
 		.callbacks = { take_request, take_gone },
-		.owner = fixture,
 		.sandbox_off = geteuid() != 0,
 	};
 	struct err err;
 
+	if (fixture->options)
+		options = *fixture->options;
+	options.owner = fixture;
 	fixture->loop = loop_new();
 	fixture->port = options.listen[GATE_READ_ONLY].port;
 	CHECK_OK(gate_new(fixture->loop, &options, &fixture->gate, &err), &err);
@@ -602,23 +607,28 @@ TEST(a_runtime_that_refuses_is_passed_on)
 
 /* ---- death ---- */
 
-static void kill_the_gate(struct fixture *fixture, const struct gate_request *request)
+/* The first child of this process is the gate: it was started before the client. */
+static pid_t first_child(void)
 {
 	char path[64], pid[16];
 	_cleanup_buf_ struct buf children = BUF_INIT(4096);
 	struct err err;
-	int64_t victim;
+	int64_t child;
 
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+	CHECK_OK(file_read(path, &children, &err), &err);
+	snprintf(pid, sizeof pid, "%.*s", (int)strcspn(buf_text(&children), " "), buf_text(&children));
+	CHECK_INT("pid", str_to_i64(pid, 2, INT32_MAX, &child), ==, 0);
+	return (pid_t)child;
+}
+
+static void kill_the_gate(struct fixture *fixture, const struct gate_request *request)
+{
 	if (fixture->n_requests > 1) {
 		answer_path(fixture, request);
 		return;
 	}
-	/* The first child of this process is the gate: it was started before the client. */
-	snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
-	CHECK_OK(file_read(path, &children, &err), &err);
-	snprintf(pid, sizeof pid, "%.*s", (int)strcspn(buf_text(&children), " "), buf_text(&children));
-	CHECK_INT("pid", str_to_i64(pid, 2, INT32_MAX, &victim), ==, 0);
-	kill((pid_t)victim, SIGKILL);
+	kill(first_child(), SIGKILL);
 }
 
 static int survive(int port)
@@ -695,6 +705,7 @@ TEST(sessions_of_a_killed_kubelet_end_with_a_failure)
 /* ---- a gate in foreign hands ---- */
 
 enum { HOSTILE_GARBAGE, HOSTILE_FORGED_HEAD, HOSTILE_TWICE, HOSTILE_ENDLESS, HOSTILE_DESCRIPTOR, HOSTILE_KINDS };
+enum { HOSTILE_DEAF = HOSTILE_KINDS, DEAF_MS = 60 * 1000 };
 
 static void send_up(uint64_t id, const char *value, int fd)
 {
@@ -724,6 +735,10 @@ static void misbehave(int how)
 {
 	static char more[1000] = "\x01";
 
+	if (how == HOSTILE_DEAF) { /* keeps all that it was passed, whoever ends; a test that failed shall end, too */
+		poll(NULL, 0, DEAF_MS);
+		_exit(0);
+	}
 	prctl(PR_SET_PDEATHSIG,
 	      SIGKILL); /* else one that was started last outlives the test, and holds its output open */
 	switch (how) {
@@ -779,6 +794,83 @@ TEST(a_gate_in_foreign_hands_is_replaced)
 		CHECK_INT("each is gone", fixture.n_gone, ==, fixture.n_requests);
 	}
 	log_set_verbosity(0);
+}
+
+/* A kubelet that is killed when its gate has all it can use; the pid of that gate. */
+static pid_t leave_a_gate(const struct gate_options *options)
+{
+	struct gate_options own = *options;
+	int fds[2];
+	pid_t kubelet, gate = 0;
+
+	CHECK_INT("pipe", pipe2(fds, O_CLOEXEC), ==, 0);
+	kubelet = fork();
+	if (kubelet == 0) {
+		struct fixture fixture = { .handle = take_note, .loop = loop_new() };
+		struct err err;
+
+		own.owner = &fixture;
+		if (gate_new(fixture.loop, &own, &fixture.gate, &err) < 0)
+			_exit(1);
+		gate = first_child();
+		fd_write_all(fds[1], &gate, sizeof gate);
+		pause();
+		_exit(1);
+	}
+	close(fds[1]);
+	CHECK_INT("its gate", read(fds[0], &gate, sizeof gate), ==, sizeof gate);
+	close(fds[0]);
+	kill(kubelet, SIGKILL);
+	waitpid(kubelet, NULL, 0);
+	return gate;
+}
+
+static int ask_once(int port)
+{
+	static char text[4096];
+	int fd = dial(port);
+
+	say(fd, "GET /new HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	hear(fd, text, sizeof text);
+	NEED(1, str_has_suffix(text, "\r\n\r\n/new"));
+	return 0;
+}
+
+static void leave_and_start_anew(bool deaf)
+{
+	struct fixture fixture = { .handle = answer_path };
+	struct pollfd ended = { .events = POLLIN };
+	char *file = xasprintf("%s/former", test_folder());
+	struct gate_options options = {
+		.listen[GATE_READ_ONLY] = { "127.0.0.1", free_port() },
+		.callbacks = { take_request, take_gone },
+		.sandbox_off = geteuid() != 0,
+		.former_file = file,
+	};
+	int64_t started_ms;
+
+	log_set_verbosity(deaf ? 90 + HOSTILE_DEAF : 0);
+	ended.fd = pidfd_open(leave_a_gate(&options), 0);
+	CHECK("the gate outlives its kubelet", !deaf || (ended.fd >= 0 && poll(&ended, 1, 100) == 0));
+	log_set_verbosity(0);
+	fixture.options = &options;
+	started_ms = clock_mono_ms();
+	CHECK_INT("client", run(&fixture, ask_once), ==, 0);
+	if (deaf)
+		CHECK_INT("had its time", clock_mono_ms() - started_ms, >=, 2000);
+	CHECK("ended", ended.fd < 0 || poll(&ended, 1, 5000) == 1);
+	fd_done(&ended.fd);
+	free(file);
+}
+
+TEST(a_gate_that_ignores_the_end_of_its_kubelet_is_ended)
+{
+	leave_and_start_anew(true);
+}
+
+TEST(a_gate_that_ends_with_its_kubelet_is_not_in_the_way)
+{
+	leave_and_start_anew(false);
 }
 
 /* ---- rights ---- */

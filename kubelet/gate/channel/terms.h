@@ -15,6 +15,7 @@ enum gate_listener {
 enum gate_session { GATE_COMMAND, GATE_PORT_FORWARD };
 
 enum {
-	GATE_CHANNEL_FD = 3,       /* where the gate finds its end */
-	COUNTED_BODY_BYTES = 2048, /* of an answer; a longer one comes in chunks, as Go's do */
+	GATE_CHANNEL_FD = 3,            /* where the gate finds its end */
+	GATE_LAST_WORDS_MS = 30 * 1000, /* for sessions to end in good form once the kubelet is gone */
+	COUNTED_BODY_BYTES = 2048,      /* of an answer; a longer one comes in chunks, as Go's do */
 };

@@ -17,10 +17,7 @@
 #include "pkg/base/log.h"
 #include "pkg/codec/pb.h"
 
-enum {
-	LAST_WORDS_MS = 30 * 1000, /* for sessions to end in good form once the kubelet is gone */
-	TRIM_AFTER_MS = 5 * 1000,  /* of a client's end; then the memory of all that ended meanwhile */
-};
+enum { TRIM_AFTER_MS = 5 * 1000 }; /* of a client's end; then the memory of all that ended meanwhile */
 
 static void accepted(void *owner, struct tls_conn *conn)
 {
@@ -122,7 +119,7 @@ static void look_again(void *owner)
 	if (!since_ms)
 		since_ms = loop_now_ms(child->loop);
 	if ((!child->n_clients && !tls_server_lingering(child->server)) ||
-	    loop_now_ms(child->loop) - since_ms > LAST_WORDS_MS)
+	    loop_now_ms(child->loop) - since_ms > GATE_LAST_WORDS_MS)
 		end(child);
 	else
 		loop_timer_start(&child->end, 100);
