@@ -120,6 +120,19 @@ for file in "${alone[@]}"; do
 	run_case "$file" | tee -a "$results"
 done
 
+# Pods that do not go are told, with what there is to know; which case they are of is to be seen by their namespace.
+no_pods_left() {
+	[ -z "$(ls -A "$RIG/kubelet/pods")" ]
+}
+wait_until 90 "no pod is left in the end" no_pods_left || {
+	export KUBECONFIG=$RIG/conf/admin.conf
+	kubectl get namespaces
+	kubectl get pods -A -o json | jq -c '.items[] | del(.metadata.managedFields, .spec)'
+	for uid in "$RIG"/kubelet/pods/*; do
+		echo "$uid: $(grep "$uid/" /proc/self/mountinfo)"
+		grep -F "${uid##*/}" "$RIG/log/kubelet.log" | tail -n 20
+	done
+} 2>&1 | sed 's/^/# /' || true
 [ "$started" = no ] || [ -n "${KEEP:-}" ] || "$e2e/rig/rig.sh" down
 failed=$(grep -c '^not ok' "$results" || true)
 skipped=$(grep -c '^ok .*# skip' "$results" || true)
