@@ -67,7 +67,7 @@ suite unit make -s unit
 suite fuzz make -s fuzz
 suite interop make -s interop
 
-# Two clusters, for most cases wait rather than compute; their ids leave room for `rig + 20`, which a case takes.
+# Two clusters, for most cases wait rather than compute. A case about both kubelets starts one more, 20 above.
 say "starting the end-to-end suites on ours"
 for part in 1 2; do
 	KUBELET=ours RIG_ID=$((rig + 60 + part)) E2E_JOBS=2 E2E_PART=$part/2 e2e/run.sh 2>&1 |

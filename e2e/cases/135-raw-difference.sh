@@ -9,7 +9,8 @@
 . "$repo/e2e/certs.sh"
 
 tools=$repo/e2e/tools
-other=$(((RIG_ID + 20) % 250))
+# Paths and addresses of the two are of one length, as messages that hold them have a length in front.
+other=$((RIG_ID < 10 ? (RIG_ID + 5) % 10 : RIG_ID < 100 ? 10 + (RIG_ID + 10) % 90 : 100 + (RIG_ID - 80) % 150))
 rig() { # RIG-ID COMMAND...: with that rig's settings, the kubelet of the second one being stock's
 	local id=$1 kind=ours
 	shift
