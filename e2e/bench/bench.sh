@@ -95,8 +95,9 @@ exec_in() {
 }
 
 throughput() {
-	local port pid protocol websockets=true
+	local port pid before protocol websockets=true
 	for protocol in websocket spdy; do
+		before=$(cpu_ticks)
 		[ $protocol = websocket ] || websockets=false
 		export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$websockets KUBECTL_PORT_FORWARD_WEBSOCKETS=$websockets
 		mib_per_second out-$protocol exec_out
@@ -109,6 +110,8 @@ throughput() {
 		mib_per_second forward-$protocol curl -sS -o /dev/null "http://127.0.0.1:$port/big"
 		kill $pid
 		wait $pid 2>/dev/null || true
+		# Three times 256 MiB.
+		awk -v t="$(($(cpu_ticks) - before))" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f\n", t / hz / 0.75 }' >>"$work/cpu-$protocol.$KIND"
 	done
 }
 
@@ -227,6 +230,8 @@ table() {
 	row "exec stdin, SPDY, MiB/s" "$(cells timing in-spdy)"
 	row "port-forward download, WebSocket, MiB/s" "$(cells timing forward-websocket)"
 	row "port-forward download, SPDY, MiB/s" "$(cells timing forward-spdy)"
+	row "CPU of the kubelet for 1 GiB of all three, WebSocket, s" "$(cells timing cpu-websocket)"
+	row "CPU of the kubelet for 1 GiB of all three, SPDY, s" "$(cells timing cpu-spdy)"
 	row "API requests for the life of a plain pod, 10 at once" "$(cells field1 life)"
 	row "API requests in an idle minute" "$(cells field1 idle)"
 }
