@@ -55,6 +55,7 @@ struct kubelet {
 
 	bool node_seen, pleg_synced;
 	struct loop_timer limit_timer;
+	struct err limit_err; /* code 0: the node's limits stand */
 };
 
 /* ---- sizes of the node ---- */
@@ -518,20 +519,35 @@ static int check_runtime(const struct kubelet *kubelet, const Cri__VersionRespon
 	return 0;
 }
 
-static void limit_node(void *owner)
+static void limit_work(void *owner)
+{
+	struct kubelet *kubelet = owner;
+
+	if (cm_limit_node(kubelet->cm, &kubelet->limit_err) >= 0)
+		kubelet->limit_err.code = 0;
+}
+
+static void limited(void *owner, const void *result, const struct err *err)
 {
 	struct kubelet *kubelet = owner;
 	Core__ObjectReference about;
-	struct err err;
 
 	kube_reference_node(kubelet->node_name, NULL, &about);
-	if (cm_limit_node(kubelet->cm, &err) >= 0) {
+	if (kubelet->limit_err.code == 0) {
 		kube_event(kubelet->events, &about, "Normal", "NodeAllocatableEnforced",
 			   "Updated Node Allocatable limit across pods");
 		return;
 	}
-	kube_event(kubelet->events, &about, "Warning", "FailedNodeAllocatableEnforcement", "%s", err.text);
+	kube_event(kubelet->events, &about, "Warning", "FailedNodeAllocatableEnforcement", "%s",
+		   kubelet->limit_err.text);
 	loop_timer_start(&kubelet->limit_timer, LIMIT_NODE_AGAIN_MS);
+}
+
+static void limit_node(void *owner)
+{
+	struct kubelet *kubelet = owner;
+
+	loop_work(kubelet->options.loop, limit_work, limited, kubelet);
 }
 
 static void say_start(struct kubelet *kubelet)

@@ -33,8 +33,8 @@ struct cm {
 
 /* ---- values ---- */
 
-static int put(struct cm *cm, enum cgroup_controller controller, const char *group, const char *file, int64_t value,
-	       struct err *err)
+static int put(const struct cm *cm, enum cgroup_controller controller, const char *group, const char *file,
+	       int64_t value, struct err *err)
 {
 	char text[32];
 
@@ -42,7 +42,7 @@ static int put(struct cm *cm, enum cgroup_controller controller, const char *gro
 	return cgroup_write(&cm->layout, controller, group, file, text, err);
 }
 
-static int apply_quota(struct cm *cm, const char *group, const struct cm_values *values, struct err *err)
+static int apply_quota(const struct cm *cm, const char *group, const struct cm_values *values, struct err *err)
 {
 	char text[64];
 	struct err first;
@@ -64,7 +64,7 @@ static int apply_quota(struct cm *cm, const char *group, const struct cm_values 
 	return code < 0 ? put(cm, CGROUP_CPU, group, "cpu.cfs_period_us", values->period_us, err) : 0;
 }
 
-static int apply(struct cm *cm, const char *group, const struct cm_values *values, struct err *err)
+static int apply(const struct cm *cm, const char *group, const struct cm_values *values, struct err *err)
 {
 	bool v2 = cm->layout.v2;
 	int code = 0;
@@ -85,7 +85,7 @@ static int apply(struct cm *cm, const char *group, const struct cm_values *value
 /* ---- huge pages ---- */
 
 /* A group below one that reserves may do so too; older kernels know no reservations. */
-static int limit_huge_pages(struct cm *cm, const char *group, const struct huge_page *page, int64_t bytes,
+static int limit_huge_pages(const struct cm *cm, const char *group, const struct huge_page *page, int64_t bytes,
 			    struct err *err)
 {
 	bool v2 = cm->layout.v2;
@@ -102,7 +102,7 @@ static int limit_huge_pages(struct cm *cm, const char *group, const struct huge_
 	return 0;
 }
 
-static int limit_pod_huge_pages(struct cm *cm, const char *group, const Core__Pod *pod, struct err *err)
+static int limit_pod_huge_pages(const struct cm *cm, const char *group, const Core__Pod *pod, struct err *err)
 {
 	int code = 0;
 
@@ -126,7 +126,7 @@ static int limit_class_huge_pages(struct cm *cm, struct err *err)
 	return code;
 }
 
-static int limit_node_huge_pages(struct cm *cm, struct err *err)
+static int limit_node_huge_pages(const struct cm *cm, struct err *err)
 {
 	int code = 0;
 
@@ -241,7 +241,7 @@ int cm_setup_node(struct cm *cm, struct err *err)
 	return 0;
 }
 
-int cm_limit_node(struct cm *cm, struct err *err)
+int cm_limit_node(const struct cm *cm, struct err *err)
 {
 	const struct cm_options *options = &cm->options;
 	struct cm_values node = {
@@ -286,33 +286,38 @@ static char *pod_group(const struct cm *cm, enum cm_qos qos, const char *uid)
 	return xasprintf("%s/pod%s", cm->of_qos[qos], uid);
 }
 
-int cm_pod_create(struct cm *cm, const Core__Pod *pod, char cgroup_parent[PATH_MAX], struct err *err)
+int cm_pod_path(const struct cm *cm, const Core__Pod *pod, char path[PATH_MAX], struct err *err)
 {
-	const struct cm_options *options = &cm->options;
 	const char *uid = pod->metadata ? pod->metadata->uid : NULL;
-	struct cm_values values =
-		cm_pod_values(pod, options->cpu_cfs_quota, options->cpu_cfs_quota_period_us, options->pod_pids_limit);
 
 	if (!is_uid(uid))
 		return err_set(err, -EINVAL, "the pod's uid cannot be the name of a cgroup");
-
 	_cleanup_free_ char *group = pod_group(cm, cm_qos_class(pod), uid);
+	snprintf(path, PATH_MAX, "%s", group);
+	return 0;
+}
 
+int cm_pod_create(const struct cm *cm, const Core__Pod *pod, struct err *err)
+{
+	const struct cm_options *options = &cm->options;
+	struct cm_values values =
+		cm_pod_values(pod, options->cpu_cfs_quota, options->cpu_cfs_quota_period_us, options->pod_pids_limit);
+	char group[PATH_MAX];
+
+	if (cm_pod_path(cm, pod, group, err) < 0)
+		return err->code;
 	if (cgroup_make(&cm->layout, group, err) < 0 || apply(cm, group, &values, err) < 0 ||
 	    limit_pod_huge_pages(cm, group, pod, err) < 0)
 		return err_wrap(err, "failed to create container for %s", group);
-	snprintf(cgroup_parent, PATH_MAX, "%s", group);
 	return 0;
 }
 
 bool cm_pod_exists(const struct cm *cm, const Core__Pod *pod)
 {
-	if (!is_uid(pod->metadata->uid))
-		return false;
+	char group[PATH_MAX];
+	struct err ignored;
 
-	_cleanup_free_ char *group = pod_group(cm, cm_qos_class(pod), pod->metadata->uid);
-
-	return cgroup_exists(&cm->layout, group);
+	return cm_pod_path(cm, pod, group, &ignored) == 0 && cgroup_exists(&cm->layout, group);
 }
 
 struct destroy {

@@ -45,18 +45,21 @@ int cm_setup_node(struct cm *cm, struct err *err);
 
 /*
  * Gives kubepods what the node has for pods. -EBUSY on v1 while pods hold more memory than they now may: try again
- * later, as they are only held by what they had until then.
+ * later, as they are only held by what they had until then. For the pool: v2 waits for that memory.
  */
-int cm_limit_node(struct cm *cm, struct err *err);
+int cm_limit_node(const struct cm *cm, struct err *err);
 
 /* Values of the QoS cgroups for the pods that are active now: burstable gets the sum of their requests. */
 int cm_update_qos(struct cm *cm, const Core__Pod *const *pods, size_t n_pods, struct err *err);
 
+/* What the sandbox config wants: "/kubepods/burstable/pod<uid>". -EINVAL for a uid that is no single component. */
+int cm_pod_path(const struct cm *cm, const Core__Pod *pod, char path[PATH_MAX], struct err *err);
+
 /*
- * Makes the pod's cgroup or renews its values. `cgroup_parent` becomes what the sandbox config wants
- * ("/kubepods/burstable/pod<uid>"). A QoS cgroup that somebody removed is made again.
+ * Makes the pod's cgroup or renews its values. A QoS cgroup that somebody removed is made again. For the pool, as
+ * cm_limit_node() is.
  */
-int cm_pod_create(struct cm *cm, const Core__Pod *pod, char cgroup_parent[PATH_MAX], struct err *err);
+int cm_pod_create(const struct cm *cm, const Core__Pod *pod, struct err *err);
 bool cm_pod_exists(const struct cm *cm, const Core__Pod *pod);
 
 /*

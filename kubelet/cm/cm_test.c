@@ -131,11 +131,13 @@ TEST(groups_of_the_node_and_of_pods)
 		  layout.v2 ? "1" : "2");
 
 	CHECK("not there", !cm_pod_exists(cm, burstable));
-	CHECK_OK(cm_pod_create(cm, burstable, parent, &err), &err);
+	CHECK_OK(cm_pod_create(cm, burstable, &err), &err);
+	CHECK_OK(cm_pod_path(cm, burstable, parent, &err), &err);
 	snprintf(want, sizeof want, "%s/kubepods/burstable/podu-1", root);
 	CHECK_STR("parent", parent, want);
 	CHECK("there", cm_pod_exists(cm, burstable));
-	CHECK_OK(cm_pod_create(cm, guaranteed, parent, &err), &err);
+	CHECK_OK(cm_pod_create(cm, guaranteed, &err), &err);
+	CHECK_OK(cm_pod_path(cm, guaranteed, parent, &err), &err);
 	snprintf(want, sizeof want, "%s/kubepods/podu-2", root);
 	CHECK_STR("parent", parent, want);
 	CHECK_STR("memory", read_value("/kubepods/podu-2", CGROUP_MEMORY, "memory.limit_in_bytes", "memory.max"),

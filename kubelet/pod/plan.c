@@ -179,6 +179,19 @@ static struct plan_step plan_containers(const struct plan_input *input)
 	return input->refresh ? step(PLAN_MOUNT) : wait_until(wait_ms);
 }
 
+/* The cgroup of a pod with another spec is due other values, but not under what still runs with the old one. */
+static struct plan_step plan_life(const struct plan_input *input)
+{
+	struct plan_step next;
+
+	if (!input->mounted)
+		return step(input->prepared ? PLAN_MOUNT : PLAN_PREPARE);
+	next = status_sandbox_problem(input->pod, input->observed) ? plan_sandbox(input) : plan_containers(input);
+	if (!input->prepared && (next.kind == PLAN_RUN_SANDBOX || next.kind == PLAN_START_CONTAINER))
+		return step(PLAN_PREPARE);
+	return next;
+}
+
 /* From here on everything only goes away. */
 static struct plan_step plan_end(const struct plan_input *input)
 {
@@ -211,13 +224,7 @@ struct plan_step pod_plan(const struct plan_input *input)
 		next = step(PLAN_READ);
 	else if (input->ending || input->gone || !input->pod)
 		next = plan_end(input);
-	else if (!input->prepared)
-		next = step(PLAN_PREPARE);
-	else if (!input->mounted)
-		next = step(PLAN_MOUNT);
-	else if (status_sandbox_problem(input->pod, input->observed))
-		next = plan_sandbox(input);
 	else
-		next = plan_containers(input);
+		next = plan_life(input);
 	return hold(input, next);
 }

@@ -46,7 +46,7 @@ struct plan_input {
 
 	bool ending;    /* it is to be stopped for good: deleted, finished, rejected, past its deadline */
 	bool gone;      /* the API object does not exist any more */
-	bool prepared;  /* by this process */
+	bool prepared;  /* by this process, for this spec */
 	bool mounted;   /* by this process */
 	bool refresh;   /* volumes want to be looked at again; never in the way of containers */
 	bool unmounted; /* by this process */

@@ -40,6 +40,11 @@ static const struct row {
 	{ "a restarted kubelet prepares and mounts again, and starts nothing twice", "Always", "S a:r b:r", "", 0,
 	  "prepare" },
 
+	{ "another spec prepares before a start", "Always", "S a:1 b:r", "M", 0, "prepare" },
+	{ "and before a sandbox", "Always", "s a:1 b:1", "M", 0, "prepare" },
+	{ "a failed one waits", "Always", "S a:1 b:r", "ML", 0, "wait 700" },
+	{ "but nothing is prepared under what runs", "Always", "S a:r b:r", "M", 0, "nothing" },
+
 	{ "Always restarts a success", "Always", "S a:0 b:r", "PM", 0, "start a 1" },
 	{ "Always restarts a failure", "Always", "S a:1 b:r", "PM", 0, "start a 1" },
 	{ "OnFailure leaves a success", "OnFailure", "S a:0 b:r", "PM", 0, "nothing" },

@@ -677,6 +677,25 @@ TEST(somebody_else_writes_the_status)
 	end_run();
 }
 
+TEST(another_spec_prepares_the_cgroup_before_the_next_start)
+{
+	struct sim_pod *pod = &sim.pods[0];
+
+	begin_run(6, 0);
+	create(pod, "Always");
+	pass(60000);
+	pod->prepared = false;
+	pod->object->metadata->generation++;
+	changed(pod);
+	pass(60000);
+	CHECK("not while all runs", !pod->prepared);
+	end_container(&pod->containers[0], 1);
+	pods_poke(sim.kubelet, pod->uid);
+	pass(60000);
+	CHECK("before it is started again", pod->prepared && pod->starts[0] + pod->starts[1] == 3);
+	end_run();
+}
+
 TEST(a_finished_job_stays_to_be_looked_at)
 {
 	struct sim_pod *pod = &sim.pods[0];

@@ -186,6 +186,8 @@ void worker_set(struct worker *worker, Core__Pod *pod, struct arena *arena)
 	note_source(worker, pod, arena);
 	if (worker->object.pod && has_other_notes(worker->object.pod->metadata, pod->metadata))
 		worker->refresh_at_ms = 0;
+	if (worker->object.pod && worker->object.pod->metadata->generation != pod->metadata->generation)
+		worker->prepared = false; /* other values may be due to its cgroup */
 	if (worker->task && !worker->older.pod)
 		worker->older = worker->object;
 	else
@@ -357,6 +359,8 @@ static void step_failed(struct worker *worker, const struct pods_outcome *outcom
 	int64_t retry_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : RETRY_MS;
 	char name[KUBE_POD_NAME_MAX];
 
+	if (worker->doing == PLAN_PREPARE)
+		worker->prepared = false;
 	if (worker->doing == PLAN_UNMOUNT || worker->doing == PLAN_DESTROY_CGROUP)
 		retry_ms = RETRY_CLEAN_MS;
 	if (err->code != -ECANCELED)
@@ -379,9 +383,6 @@ static void step_failed(struct worker *worker, const struct pods_outcome *outcom
 static void step_succeeded(struct worker *worker)
 {
 	switch (worker->doing) {
-	case PLAN_PREPARE:
-		worker->prepared = true;
-		break;
 	case PLAN_MOUNT:
 		worker->mounted = true;
 		break;
@@ -455,6 +456,8 @@ static void begin(struct worker *worker, const struct plan_input *input, const s
 					     input->wall_ms);
 		}
 	}
+	if (step->kind == PLAN_PREPARE)
+		worker->prepared = true; /* unless it fails, or the object changes from here on */
 	if (step->kind == PLAN_MOUNT)
 		worker->refresh_at_ms = input->now_ms + REFRESH_MS; /* what changes from here on is looked at again */
 	worker->doing = step->kind;

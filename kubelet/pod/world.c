@@ -44,8 +44,9 @@ struct action {
 	const Core__Pod *pod;
 	task_done_fn *done;
 	void *owner;
-	bool failed, cancelled;
-	struct err err;
+	bool cancelled;
+	struct err err;           /* code 0: it has not failed */
+	const char *not_prepared; /* the event that tells of it */
 	struct pods_outcome outcome;
 	struct runtime_pod_context context;
 };
@@ -146,7 +147,7 @@ static void action_end(struct action *action)
 {
 	struct action copy = *action;
 
-	copy.done(copy.owner, &copy.outcome, copy.failed ? &copy.err : NULL);
+	copy.done(copy.owner, &copy.outcome, copy.err.code ? &copy.err : NULL);
 	arena_free(copy.arena);
 	free(copy.uid);
 	free(action);
@@ -158,10 +159,8 @@ static void action_read(void *owner, const void *result, const struct err *err)
 
 	action->running = NULL;
 	action->outcome.read = !err;
-	if (err && !action->failed) {
-		action->failed = true;
+	if (err && !action->err.code)
 		action->err = *err;
-	}
 	action_end(action);
 }
 
@@ -171,10 +170,8 @@ static void action_done(void *owner, const void *result, const struct err *err)
 	struct action *action = owner;
 
 	action->running = NULL;
-	if (err) {
-		action->failed = true;
+	if (err)
 		action->err = *err;
-	}
 	if (action->cancelled) {
 		action_end(action);
 		return;
@@ -221,19 +218,10 @@ static void action_cancel(struct task *task)
 	task_cancel(action->running);
 }
 
-/* What is decided at once still ends later, as every task does. */
-static void later(void *arg)
+/* What fails at once still ends later, as every task does. */
+static void fail_later(void *arg)
 {
 	action_done(arg, NULL, NULL);
-}
-
-static void end_now(struct action *action, int r, const struct err *err)
-{
-	if (r < 0) {
-		action->failed = true;
-		action->err = *err;
-	}
-	loop_post(action->world->options.loop, later, action);
 }
 
 static void refresh_qos(struct world *world)
@@ -249,24 +237,32 @@ static void refresh_qos(struct world *world)
 		log_error(&err, "Failed to update the cgroups of QoS classes", NULL);
 }
 
-static int prepare(struct action *action, struct err *err)
+static void prepare(void *owner)
 {
+	struct action *action = owner;
+	const struct world *world = action->world;
 	char path[PATH_MAX];
-	int r;
+	struct err err;
 
-	refresh_qos(action->world);
-	r = cm_pod_create(action->world->options.cm, action->pod, path, err);
-	if (r < 0) {
-		err_wrap(err, "failed to ensure that the pod: %s cgroups exist and are correctly applied", action->uid);
-		world_event(action->world, action->pod, NULL, "Warning", "FailedCreatePodContainer", err->text);
-		return r;
+	if (cm_pod_create(world->options.cm, action->pod, &err) < 0) {
+		err_wrap(&err, "failed to ensure that the pod: %s cgroups exist and are correctly applied",
+			 action->uid);
+		action->not_prepared = "FailedCreatePodContainer";
+	} else if (volumes_make_pod_dir(world->volumes, action->uid, path, &err) < 0) {
+		err_wrap(&err, "error making pod data directories");
+		action->not_prepared = "Failed";
 	}
-	r = volumes_make_pod_dir(action->world->volumes, action->uid, path, err);
-	if (r < 0) {
-		err_wrap(err, "error making pod data directories");
-		world_event(action->world, action->pod, NULL, "Warning", "Failed", err->text);
-	}
-	return r;
+	if (action->not_prepared)
+		action->err = err;
+}
+
+static void prepared(void *owner, const void *result, const struct err *err)
+{
+	struct action *action = owner;
+
+	if (action->not_prepared)
+		world_event(action->world, action->pod, NULL, "Warning", action->not_prepared, action->err.text);
+	action_done(action, NULL, err);
 }
 
 static int volume_path(void *owner, const Core__Pod *pod, const char *volume, char path[PATH_MAX], struct err *err)
@@ -299,14 +295,12 @@ static int make_context(struct action *action, struct err *err)
 {
 	struct world *world = action->world;
 	char path[PATH_MAX];
-	int r = cm_pod_create(world->options.cm, action->pod, path, err);
 
-	if (r < 0)
-		return r;
+	if (cm_pod_path(world->options.cm, action->pod, path, err) < 0)
+		return err->code;
 	action->context.cgroup_parent = arena_strdup(action->arena, path);
-	r = volumes_make_pod_dir(world->volumes, action->uid, path, err);
-	if (r < 0)
-		return r;
+	if (volumes_pod_dir(world->volumes, action->uid, path, err) < 0)
+		return err->code;
 	action->context.pod_dir = arena_strdup(action->arena, path);
 	action->context.pod = action->pod;
 	action->context.host_ips = world->host_ips;
@@ -339,9 +333,12 @@ static void begin_with_context(struct action *action, const struct pods_act *act
 
 	if (r == 0)
 		r = make_context(action, &err);
-	if (r < 0)
-		end_now(action, r, &err);
-	else if (step->kind == PLAN_RUN_SANDBOX)
+	if (r < 0) {
+		action->err = err;
+		loop_post(action->world->options.loop, fail_later, action);
+		return;
+	}
+	if (step->kind == PLAN_RUN_SANDBOX)
 		action->running = runtime_run_sandbox(runtime, &action->context, step->attempt, runtime_done, action);
 	else
 		action->running = runtime_start_container(
@@ -351,17 +348,17 @@ static void begin_with_context(struct action *action, const struct pods_act *act
 
 static void begin(struct action *action, const struct pods_act *act)
 {
-	const struct world *world = action->world;
+	struct world *world = action->world;
 	const struct plan_step *step = act->step;
 	int64_t grace_s = act->pod ? runtime_grace_s(act->pod) : ORPHAN_GRACE_S;
-	struct err err;
 
 	switch (step->kind) {
 	case PLAN_READ:
 		action->running = pleg_refresh(world->options.pleg, action->uid, action_read, action);
 		return;
 	case PLAN_PREPARE:
-		end_now(action, prepare(action, &err), &err);
+		refresh_qos(world);
+		action->running = loop_work(world->options.loop, prepare, prepared, action);
 		return;
 	case PLAN_MOUNT:
 		action->running = volumes_setup_pod(world->volumes, act->pod, volumes_done, action);

@@ -81,7 +81,10 @@ struct task *volumes_teardown_pod(struct volumes *volumes, const char *pod_uid, 
 int volume_host_path(const struct volumes *volumes, const Core__Pod *pod, const char *volume_name, char path[PATH_MAX],
 		     struct err *err);
 
-/* ROOT/pods/UID; -EINVAL for a uid that is no single path component. The second one makes it too, with its folders. */
+/*
+ * ROOT/pods/UID; -EINVAL for a uid that is no single path component. The second one makes it too, with its folders, and
+ * is for the pool.
+ */
 int volumes_pod_dir(const struct volumes *volumes, const char *pod_uid, char path[PATH_MAX], struct err *err);
 int volumes_make_pod_dir(const struct volumes *volumes, const char *pod_uid, char path[PATH_MAX], struct err *err);
 

@@ -16,7 +16,8 @@
 struct loop;
 
 /* Callbacks run on one thread and must not wait: for the network, a child or a file system that may hang there are
- * tasks. Small files of procfs, sysfs, cgroupfs and of our own root folder may be read and written in place. */
+ * tasks. Small files of procfs, sysfs, cgroupfs and of our own root folder may be read and written in place, but for
+ * values that the kernel first has to make true, such as a lower limit of memory. */
 struct loop *loop_new(void);
 void loop_free(struct loop *loop); /* after loop_run() has returned; timers and watches must be stopped by then */
 void loop_run(struct loop *loop);  /* until loop_stop() */
