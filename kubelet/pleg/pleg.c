@@ -46,6 +46,7 @@ struct entry {
 	bool unread;         /* its first read failed, and none has worked since */
 	bool dirty;          /* read again after this read, for the relist */
 	struct list waiting; /* refreshes that want a read that begins later */
+	size_t n_refreshes;  /* that have not ended */
 };
 
 /* One read of one pod. */
@@ -111,7 +112,7 @@ static struct entry *entry_get(struct pleg *pleg, const char *uid)
 
 static void entry_collect(struct entry *entry)
 {
-	if (entry->pod || entry->unread || entry->read || !list_empty(&entry->waiting) || !entry->pleg->running)
+	if (entry->pod || entry->unread || entry->read || entry->n_refreshes || !entry->pleg->running)
 		return;
 	map_remove(entry->pleg->entries, entry->uid);
 	free(entry->uid);
@@ -139,15 +140,9 @@ static void stop_when_idle(struct pleg *pleg)
 
 static void refresh_end(struct refresh *refresh, const struct runtime_pod *pod, const struct err *err)
 {
-	struct pleg *pleg = refresh->entry->pleg;
-	struct err cancelled;
-
 	list_remove(&refresh->link);
-	pleg->n_tasks--;
-	if (refresh->cancelled && !err) {
-		err_canceled(&cancelled);
-		err = &cancelled;
-	}
+	refresh->entry->n_refreshes--;
+	refresh->entry->pleg->n_tasks--;
 	refresh->done(refresh->owner, err ? NULL : pod, err);
 	free(refresh);
 }
@@ -588,11 +583,32 @@ static void read_start(struct entry *entry, bool tell)
 
 /* ---- refresh ---- */
 
+static void refresh_cancelled(void *arg)
+{
+	struct refresh *refresh = arg;
+	struct entry *entry = refresh->entry;
+	struct err err;
+
+	err_canceled(&err);
+	refresh_end(refresh, NULL, &err);
+	stop_when_idle(entry->pleg);
+	entry_collect(entry);
+}
+
+/* A read that nobody wants any more ends too: with a runtime that hangs it would last for minutes. */
 static void refresh_cancel(struct task *task)
 {
 	struct refresh *refresh = container_of(task, struct refresh, task);
+	const struct entry *entry = refresh->entry;
+	const struct read *read = entry->read;
 
-	refresh->cancelled = true; /* a read takes milliseconds: it ends with it */
+	if (refresh->cancelled)
+		return;
+	refresh->cancelled = true;
+	list_remove(&refresh->link);
+	loop_post(entry->pleg->options.loop, refresh_cancelled, refresh);
+	if (read && !read->tell && !entry->dirty && list_empty(&read->refreshes))
+		task_cancel(read->step);
 }
 
 static void refresh_begin(void *arg)
@@ -620,6 +636,7 @@ struct task *pleg_refresh(struct pleg *pleg, const char *uid, task_done_fn *done
 	refresh->owner = owner;
 	list_init(&refresh->link);
 	list_append(&refresh->entry->waiting, &refresh->link);
+	refresh->entry->n_refreshes++;
 	pleg->n_tasks++;
 	loop_post(pleg->options.loop, refresh_begin, refresh->entry);
 	return &refresh->task;

@@ -70,6 +70,17 @@ static void bench_end(struct bench *bench)
 	fake_end();
 }
 
+/* Long enough for what is posted. */
+static void loop_turn(struct bench *bench)
+{
+	struct loop_timer timer;
+
+	loop_timer_init(&timer, bench->loop, on_stopped, bench);
+	loop_timer_start(&timer, 10);
+	loop_run(bench->loop);
+	loop_timer_stop(&timer);
+}
+
 static void wait_changes(struct bench *bench, size_t n)
 {
 	bench->stop_after = bench->n_changed + n;
@@ -277,6 +288,65 @@ TEST(a_refresh_reads_at_once_and_tells_only_its_caller)
 	loop_run(bench.loop);
 	CHECK_INT("a failure is told", bench.code, ==, -ECONNREFUSED);
 	CHECK("and changes nothing", pleg_get(bench.pleg, "u-1") != NULL);
+	bench_end(&bench);
+}
+
+TEST(a_cancelled_refresh_does_not_wait_for_a_runtime_that_hangs)
+{
+	struct bench bench;
+	struct task *first, *second;
+
+	bench_begin(&bench);
+	add_sandbox("u-1");
+	pleg_start(bench.pleg);
+	loop_run(bench.loop);
+	fake.hangs[CRI_POD_SANDBOX_STATUS] = true;
+	first = pleg_refresh(bench.pleg, "u-1", on_refreshed, &bench);
+	second = pleg_refresh(bench.pleg, "u-1", on_refreshed, &bench);
+	while (!fake.n_hanging)
+		loop_turn(&bench);
+	task_cancel(first);
+	task_cancel(first);
+	loop_run(bench.loop);
+	CHECK_INT("ended, and once", bench.n_refreshed, ==, 1);
+	CHECK_INT("by the cancel", bench.code, ==, -ECANCELED);
+	CHECK_INT("the other one wants the read", fake.n_hanging, ==, 1);
+	task_cancel(second);
+	loop_run(bench.loop);
+	CHECK_INT("ended", bench.n_refreshed, ==, 2);
+	loop_turn(&bench);
+	CHECK_INT("nobody does", fake.n_hanging, ==, 0);
+	CHECK("what was known still is", pleg_get(bench.pleg, "u-1") != NULL);
+
+	fake.hangs[CRI_POD_SANDBOX_STATUS] = false;
+	pleg_refresh(bench.pleg, "u-1", on_refreshed, &bench);
+	loop_run(bench.loop);
+	CHECK("a later one reads", bench.got && bench.code == 0);
+	task_cancel(pleg_refresh(bench.pleg, "u-9", on_refreshed, &bench));
+	loop_run(bench.loop);
+	CHECK_INT("one that has not begun", bench.code, ==, -ECANCELED);
+	bench_end(&bench);
+}
+
+TEST(a_cancelled_refresh_leaves_the_read_of_a_relist_alone)
+{
+	struct bench bench;
+	struct task *task;
+
+	bench_begin(&bench);
+	pleg_start(bench.pleg);
+	loop_run(bench.loop);
+	fake.hangs[CRI_POD_SANDBOX_STATUS] = true;
+	add_sandbox("u-1");
+	while (!fake.n_hanging)
+		loop_turn(&bench);
+	task = pleg_refresh(bench.pleg, "u-1", on_refreshed, &bench);
+	loop_turn(&bench);
+	task_cancel(task);
+	loop_run(bench.loop);
+	CHECK_INT("ended", bench.code, ==, -ECANCELED);
+	loop_turn(&bench);
+	CHECK_INT("still read", fake.n_hanging, ==, 1);
 	bench_end(&bench);
 }
 

@@ -43,7 +43,8 @@ struct fake {
 	struct buf calls; /* names of the methods that change something, and ImageStatus */
 	struct err fail[CRI_METHODS];
 	size_t n_fails[CRI_METHODS]; /* how often from now on */
-	size_t n_out;
+	bool hangs[CRI_METHODS];     /* no answer until it is cancelled */
+	size_t n_out, n_hanging;
 };
 
 static struct fake fake;
@@ -54,7 +55,7 @@ struct fake_call {
 	void *owner;
 	const ProtobufCMessage *result;
 	struct err err;
-	bool cancelled;
+	bool hangs, cancelled;
 };
 
 static inline void fake_begin(struct loop *loop)
@@ -87,7 +88,13 @@ static void fake_answer(void *arg)
 
 static void fake_cancel(struct task *task)
 {
-	container_of(task, struct fake_call, task)->cancelled = true;
+	struct fake_call *call = container_of(task, struct fake_call, task);
+
+	if (call->hangs && !call->cancelled) {
+		fake.n_hanging--;
+		loop_post(fake.loop, fake_answer, call);
+	}
+	call->cancelled = true;
 }
 
 static inline struct fake_container *fake_find(const char *id)
@@ -146,7 +153,11 @@ struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMe
 	call->owner = owner;
 	buf_puts(&fake.calls, fake_name(method));
 	call->result = fake_do(method, request, &call->err);
+	call->hangs = fake.hangs[method];
 	fake.n_out++;
-	loop_post(fake.loop, fake_answer, call);
+	if (call->hangs)
+		fake.n_hanging++;
+	else
+		loop_post(fake.loop, fake_answer, call);
 	return &call->task;
 }
