@@ -42,7 +42,7 @@ static void too_long(void *owner)
 static void bench_begin(struct bench *bench)
 {
 	*bench = (struct bench){ .loop = loop_new(), .changed = BUF_INIT(65536) };
-	fake_begin(bench->loop);
+	fake_cri_begin(bench->loop);
 
 	struct pleg_options options = {
 		.loop = bench->loop, .changed = on_changed, .synced = on_synced, .owner = bench
@@ -67,7 +67,7 @@ static void bench_end(struct bench *bench)
 	loop_timer_stop(&bench->limit);
 	loop_free(bench->loop);
 	buf_done(&bench->changed);
-	fake_end();
+	fake_cri_end();
 }
 
 /* Long enough for what is posted. */
@@ -388,5 +388,5 @@ TEST(stop_ends_what_is_out)
 	CHECK_INT("calls that are still out", fake.n_out, ==, 0);
 	loop_free(bench.loop);
 	buf_done(&bench.changed);
-	fake_end();
+	fake_cri_end();
 }

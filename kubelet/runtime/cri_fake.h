@@ -49,7 +49,7 @@ struct fake {
 
 static struct fake fake;
 
-struct fake_call {
+struct fake_cri_call {
 	struct task task;
 	task_done_fn *done;
 	void *owner;
@@ -58,12 +58,12 @@ struct fake_call {
 	bool hangs, cancelled;
 };
 
-static inline void fake_begin(struct loop *loop)
+static inline void fake_cri_begin(struct loop *loop)
 {
 	fake = (struct fake){ .loop = loop, .arena = arena_new(), .calls = BUF_INIT(65536) };
 }
 
-static inline void fake_end(void)
+static inline void fake_cri_end(void)
 {
 	buf_done(&fake.calls);
 	arena_free(fake.arena);
@@ -75,9 +75,9 @@ static inline void fake_fail(enum cri_method method, int code, const char *text,
 	fake.n_fails[method] = times;
 }
 
-static void fake_answer(void *arg)
+static void fake_cri_answer(void *arg)
 {
-	struct fake_call *call = arg;
+	struct fake_cri_call *call = arg;
 
 	if (call->cancelled)
 		err_set(&call->err, -ECANCELED, "rpc error: code = Canceled desc = context canceled");
@@ -86,13 +86,13 @@ static void fake_answer(void *arg)
 	free(call);
 }
 
-static void fake_cancel(struct task *task)
+static void fake_cri_cancel(struct task *task)
 {
-	struct fake_call *call = container_of(task, struct fake_call, task);
+	struct fake_cri_call *call = container_of(task, struct fake_cri_call, task);
 
 	if (call->hangs && !call->cancelled) {
 		fake.n_hanging--;
-		loop_post(fake.loop, fake_answer, call);
+		loop_post(fake.loop, fake_cri_answer, call);
 	}
 	call->cancelled = true;
 }
@@ -146,9 +146,9 @@ static const char *fake_name(enum cri_method method)
 struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMessage *request, int64_t timeout_ms,
 		      task_done_fn *done, void *owner)
 {
-	struct fake_call *call = xcalloc(1, sizeof *call);
+	struct fake_cri_call *call = xcalloc(1, sizeof *call);
 
-	call->task.cancel = fake_cancel;
+	call->task.cancel = fake_cri_cancel;
 	call->done = done;
 	call->owner = owner;
 	buf_puts(&fake.calls, fake_name(method));
@@ -158,6 +158,6 @@ struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMe
 	if (call->hangs)
 		fake.n_hanging++;
 	else
-		loop_post(fake.loop, fake_answer, call);
+		loop_post(fake.loop, fake_cri_answer, call);
 	return &call->task;
 }

@@ -58,7 +58,7 @@ static void bench_begin(struct bench *bench, const char *policy)
 
 	*bench =
 		(struct bench){ .loop = loop_new(), .arena = arena_new(), .events = BUF_INIT(65536), .policy = policy };
-	fake_begin(bench->loop);
+	fake_cri_begin(bench->loop);
 	memset(secrets, 0, sizeof secrets);
 	bench->records = xasprintf("%s/image_manager", test_folder());
 	CHECK_OK(runtime_make_folders(bench->records, &err), &err);
@@ -99,7 +99,7 @@ static void bench_end(struct bench *bench)
 	arena_free(bench->arena);
 	buf_done(&bench->events);
 	free(bench->records);
-	fake_end();
+	fake_cri_end();
 }
 
 static void on_done(void *owner, const void *result, const struct err *err)

@@ -57,7 +57,7 @@ static void bench_begin(struct bench *bench, const char *json)
 	struct err err = { 0 };
 
 	*bench = (struct bench){ .loop = loop_new(), .arena = arena_new(), .events = BUF_INIT(65536) };
-	fake_begin(bench->loop);
+	fake_cri_begin(bench->loop);
 	bench->pod_logs = xasprintf("%s/pods-logs", test_folder());
 	bench->links = xasprintf("%s/links", test_folder());
 	bench->pod_dir = xasprintf("%s/pods/u-1", test_folder());
@@ -96,7 +96,7 @@ static void bench_end(struct bench *bench)
 	free(bench->pod_logs);
 	free(bench->links);
 	free(bench->pod_dir);
-	fake_end();
+	fake_cri_end();
 }
 
 static void on_done(void *owner, const void *result, const struct err *err)
