@@ -117,6 +117,31 @@ static inline void fake_exit(const char *id, int code, const char *reason)
 
 #include "kubelet/runtime/cri_fake_answers.h"
 
+static const ProtobufCMessage *fake_do(enum cri_method method, const ProtobufCMessage *request, struct err *err)
+{
+	if (fake.n_fails[method]) {
+		fake.n_fails[method]--;
+		*err = fake.fail[method];
+		return NULL;
+	}
+	switch (method) {
+	case CRI_LIST_POD_SANDBOX:
+		return fake_list_sandboxes((const Cri__ListPodSandboxRequest *)request);
+	case CRI_LIST_CONTAINERS:
+		return fake_list_containers((const Cri__ListContainersRequest *)request);
+	case CRI_CONTAINER_STATUS:
+		return fake_container_status(((const Cri__ContainerStatusRequest *)request)->container_id, err);
+	case CRI_POD_SANDBOX_STATUS:
+		return fake_sandbox_status(((const Cri__PodSandboxStatusRequest *)request)->pod_sandbox_id, err);
+	case CRI_LIST_IMAGES:
+		return fake_list_images();
+	case CRI_IMAGE_STATUS:
+		return fake_image_status(((const Cri__ImageStatusRequest *)request)->image);
+	default:
+		return fake_change(method, request, err);
+	}
+}
+
 static const char *fake_name(enum cri_method method)
 {
 	switch (method) {

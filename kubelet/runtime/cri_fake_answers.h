@@ -117,6 +117,12 @@ static const ProtobufCMessage *fake_sandbox_status(const char *id, struct err *e
 		status->created_at = sandbox->created;
 		status->network = FAKE_NEW(Cri__PodSandboxNetworkStatus, cri__pod_sandbox_network_status__descriptor);
 		status->network->ip = (char *)(uintptr_t) "10.1.0.7";
+		if (sandbox->config->linux && sandbox->config->linux->security_context) {
+			status->linux = FAKE_NEW(Cri__LinuxPodSandboxStatus, cri__linux_pod_sandbox_status__descriptor);
+			status->linux->namespaces = FAKE_NEW(Cri__Namespace, cri__namespace__descriptor);
+			status->linux->namespaces->options =
+				sandbox->config->linux->security_context->namespace_options;
+		}
 		return &response->base;
 	}
 	err_set(err, -ENOENT, "rpc error: code = NotFound desc = no sandbox %s", id);
@@ -221,30 +227,5 @@ static const ProtobufCMessage *fake_change(enum cri_method method, const Protobu
 	default:
 		err_set(err, -ENOSYS, "rpc error: code = Unimplemented desc = not in the fake");
 		return NULL;
-	}
-}
-
-static const ProtobufCMessage *fake_do(enum cri_method method, const ProtobufCMessage *request, struct err *err)
-{
-	if (fake.n_fails[method]) {
-		fake.n_fails[method]--;
-		*err = fake.fail[method];
-		return NULL;
-	}
-	switch (method) {
-	case CRI_LIST_POD_SANDBOX:
-		return fake_list_sandboxes((const Cri__ListPodSandboxRequest *)request);
-	case CRI_LIST_CONTAINERS:
-		return fake_list_containers((const Cri__ListContainersRequest *)request);
-	case CRI_CONTAINER_STATUS:
-		return fake_container_status(((const Cri__ContainerStatusRequest *)request)->container_id, err);
-	case CRI_POD_SANDBOX_STATUS:
-		return fake_sandbox_status(((const Cri__PodSandboxStatusRequest *)request)->pod_sandbox_id, err);
-	case CRI_LIST_IMAGES:
-		return fake_list_images();
-	case CRI_IMAGE_STATUS:
-		return fake_image_status(((const Cri__ImageStatusRequest *)request)->image);
-	default:
-		return fake_change(method, request, err);
 	}
 }
