@@ -64,7 +64,7 @@ const Core__Node *node_get(const struct node *node)
 
 struct node_amounts node_amounts(const struct node *node)
 {
-	return status_amounts(&node->facts, node->options.config);
+	return node_status_amounts(&node->facts, node->options.config);
 }
 
 /* ---- status ---- */
@@ -76,7 +76,7 @@ static bool runtime_is_down(const struct node *node)
 
 static bool is_true(const Core__NodeStatus *status, const char *type)
 {
-	const Core__NodeCondition *condition = status_condition(status, type);
+	const Core__NodeCondition *condition = node_status_condition(status, type);
 
 	return condition && str_eq(condition->status, "True");
 }
@@ -110,7 +110,7 @@ static void compute_status(struct node *node)
 {
 	struct arena *arena = arena_new();
 	struct err unhealthy = { 0 };
-	struct status_input input = {
+	struct node_status_input input = {
 		.facts = &node->facts,
 		.config = node->options.config,
 		.name = node->options.name,
@@ -129,7 +129,7 @@ static void compute_status(struct node *node)
 
 	if (node->options.health && node->options.health(node->options.owner, &unhealthy) < 0)
 		input.unhealthy = unhealthy.text;
-	Core__NodeStatus *status = status_compute(&input, arena);
+	Core__NodeStatus *status = node_status_compute(&input, arena);
 	if (node->started)
 		tell_changes(node, node->status_arena && node->was_ready ? input.before : NULL, status);
 	node->was_ready = node->started;
@@ -205,7 +205,7 @@ static void status_tick(void *owner)
 	if (node->registered && !node->status_task) {
 		bool due = loop_now_ms(node->options.loop) - node->sent_ms >= report;
 
-		if (due || !node->sent || node->overwritten || !status_is_same(node->sent, node->status))
+		if (due || !node->sent || node->overwritten || !node_status_is_same(node->sent, node->status))
 			send_status(node);
 		node->overwritten = false;
 	}
@@ -218,7 +218,7 @@ static void status_tick(void *owner)
 
 int node_network(const struct node *node, struct err *err)
 {
-	return status_network(node->runtime, err);
+	return node_status_network(node->runtime, err);
 }
 
 static void keep(struct arena **arena, void **place, const void *message)
@@ -261,7 +261,7 @@ static void status_came(void *owner, const void *result, const struct err *err)
 		return;
 	}
 	keep(&node->runtime_arena, (void **)&node->runtime, result);
-	if (status_runtime_is_ready(node->runtime)) {
+	if (node_status_runtime_is_ready(node->runtime)) {
 		node->runtime_good_ms = loop_now_ms(node->options.loop);
 		node->runtime_was_ready = true;
 	}
@@ -474,7 +474,7 @@ static void register_node(void *owner)
 static bool is_overwritten(const Core__NodeStatus *sent, const Core__NodeStatus *seen)
 {
 	for (size_t i = 0; i < sent->n_conditions; i++) {
-		const Core__NodeCondition *there = status_condition(seen, sent->conditions[i]->type);
+		const Core__NodeCondition *there = node_status_condition(seen, sent->conditions[i]->type);
 
 		if (!there || !str_eq(there->status, sent->conditions[i]->status))
 			return true;
@@ -523,7 +523,7 @@ int node_new(const struct node_options *options, struct node **ret_node, struct 
 	node->options.ips = ips;
 	node->facts = facts_read(arena, options->root_dir);
 	node->register_delay_ms = 0;
-	int code = status_check_reserved(&node->facts, options->config, err);
+	int code = node_status_check_reserved(&node->facts, options->config, err);
 	if (code < 0) {
 		arena_free(arena);
 		free(node);

@@ -78,7 +78,7 @@ static int64_t hugepage_bytes(const struct node_facts *facts)
 	return sum;
 }
 
-struct node_amounts status_amounts(const struct node_facts *facts, const Config__KubeletConfiguration *config)
+struct node_amounts node_status_amounts(const struct node_facts *facts, const Config__KubeletConfiguration *config)
 {
 	struct node_amounts amounts = {
 		.capacity = { .milli_cpu = facts->cpus * MILLI_PER_CPU,
@@ -101,7 +101,8 @@ struct node_amounts status_amounts(const struct node_facts *facts, const Config_
 	return amounts;
 }
 
-int status_check_reserved(const struct node_facts *facts, const Config__KubeletConfiguration *config, struct err *err)
+int node_status_check_reserved(const struct node_facts *facts, const Config__KubeletConfiguration *config,
+			       struct err *err)
 {
 	struct amounts reserved = reserved_of(config);
 
@@ -151,10 +152,10 @@ static char *milli_text(struct arena *arena, int64_t milli)
 	return quantity_text(arena, &quantity);
 }
 
-static void set_resources(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
+static void set_resources(const struct node_status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
 	const struct node_facts *facts = in->facts;
-	struct node_amounts amounts = status_amounts(facts, in->config);
+	struct node_amounts amounts = node_status_amounts(facts, in->config);
 	const struct amounts *have = &amounts.capacity, *may = &amounts.allocatable;
 	char *pods = quantity_text_of(arena, in->config->maxpods, QUANTITY_DECIMAL_SI);
 
@@ -191,7 +192,7 @@ static const char *version_text(const char *version)
 	return version[0] == 'v' && version[1] >= '0' && version[1] <= '9' ? version + 1 : version;
 }
 
-static void set_info(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
+static void set_info(const struct node_status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
 	const struct node_facts *facts = in->facts;
 	Core__NodeSystemInfo *info = PB_NEW(arena, Core__NodeSystemInfo, core__node_system_info__descriptor);
@@ -233,7 +234,7 @@ static int by_size(const void *a, const void *b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static void set_images(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
+static void set_images(const struct node_status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
 	size_t n = in->images ? in->images->n_images : 0;
 	size_t most = in->config->nodestatusmaximages < 0 ? n : (size_t)in->config->nodestatusmaximages;
@@ -260,7 +261,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*(Cri__RuntimeHandler *const *)a)->name, (*(Cri__RuntimeHandler *const *)b)->name);
 }
 
-static void set_handlers(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
+static void set_handlers(const struct node_status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
 	size_t n = in->runtime ? in->runtime->n_runtime_handlers : 0;
 	Cri__RuntimeHandler **sorted = arena_alloc(arena, MAX(n, (size_t)1) * sizeof(Cri__RuntimeHandler *));
@@ -293,7 +294,7 @@ static void set_handlers(const struct status_input *in, Core__NodeStatus *status
 
 /* ---- conditions ---- */
 
-const Core__NodeCondition *status_condition(const Core__NodeStatus *status, const char *type)
+const Core__NodeCondition *node_status_condition(const Core__NodeStatus *status, const char *type)
 {
 	for (size_t i = 0; status && i < status->n_conditions; i++)
 		if (str_eq(status->conditions[i]->type, type))
@@ -301,10 +302,10 @@ const Core__NodeCondition *status_condition(const Core__NodeStatus *status, cons
 	return NULL;
 }
 
-static void add_condition(const struct status_input *in, Core__NodeStatus *status, struct arena *arena,
+static void add_condition(const struct node_status_input *in, Core__NodeStatus *status, struct arena *arena,
 			  const char *type, bool value, const char *reason, const char *message)
 {
-	const Core__NodeCondition *before = status_condition(in->before, type);
+	const Core__NodeCondition *before = node_status_condition(in->before, type);
 	Core__NodeCondition *condition = PB_NEW(arena, Core__NodeCondition, core__node_condition__descriptor);
 	bool same = before && str_eq(before->status, value ? "True" : "False") && before->lasttransitiontime;
 
@@ -342,7 +343,7 @@ static const Cri__RuntimeCondition *runtime_condition(const Cri__StatusResponse 
 	return NULL;
 }
 
-bool status_runtime_is_ready(const Cri__StatusResponse *runtime)
+bool node_status_runtime_is_ready(const Cri__StatusResponse *runtime)
 {
 	const Cri__RuntimeCondition *condition = runtime_condition(runtime, "RuntimeReady");
 
@@ -361,7 +362,7 @@ static void check_runtime_condition(struct complaints *complaints, const Cri__St
 			 condition->message);
 }
 
-int status_network(const Cri__StatusResponse *runtime, struct err *err)
+int node_status_network(const Cri__StatusResponse *runtime, struct err *err)
 {
 	struct complaints complaints = { .text = BUF_INIT(ERR_TEXT_MAX) };
 
@@ -376,7 +377,7 @@ int status_network(const Cri__StatusResponse *runtime, struct err *err)
 }
 
 /* In stock's order: the runtime's answering, our own parts, the runtime's words. */
-static void set_ready(const struct status_input *in, Core__NodeStatus *status, struct arena *arena)
+static void set_ready(const struct node_status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
 	struct complaints complaints = { .text = BUF_INIT(8192) };
 
@@ -401,7 +402,7 @@ static void set_ready(const struct status_input *in, Core__NodeStatus *status, s
 	buf_done(&complaints.text);
 }
 
-Core__NodeStatus *status_compute(const struct status_input *in, struct arena *arena)
+Core__NodeStatus *node_status_compute(const struct node_status_input *in, struct arena *arena)
 {
 	Core__NodeStatus *status = PB_NEW(arena, Core__NodeStatus, core__node_status__descriptor);
 
@@ -423,7 +424,7 @@ Core__NodeStatus *status_compute(const struct status_input *in, struct arena *ar
 	return status;
 }
 
-bool status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b)
+bool node_status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
 	Core__NodeStatus *x = (Core__NodeStatus *)pb_copy(&a->base, arena);

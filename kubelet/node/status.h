@@ -9,7 +9,7 @@
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
 
-struct status_input {
+struct node_status_input {
 	const struct node_facts *facts;
 	const Config__KubeletConfiguration *config;
 	const char *name;
@@ -26,22 +26,23 @@ struct status_input {
 };
 
 /* All of it in the arena. */
-Core__NodeStatus *status_compute(const struct status_input *input, struct arena *arena);
+Core__NodeStatus *node_status_compute(const struct node_status_input *input, struct arena *arena);
 
 /* 0, or in stock's words why no pod can have a network; `runtime` is NULL before it answered. */
-int status_network(const Cri__StatusResponse *runtime, struct err *err);
+int node_status_network(const Cri__StatusResponse *runtime, struct err *err);
 
 /* Whether the runtime says that it is, whatever its network. */
-bool status_runtime_is_ready(const Cri__StatusResponse *runtime);
+bool node_status_runtime_is_ready(const Cri__StatusResponse *runtime);
 
 /* NULL when there is none; `status` may be NULL. */
-const Core__NodeCondition *status_condition(const Core__NodeStatus *status, const char *type);
+const Core__NodeCondition *node_status_condition(const Core__NodeStatus *status, const char *type);
 
 /* Equal but for heartbeats. */
-bool status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b);
+bool node_status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b);
 
 /* What pods may use is never below zero. */
-struct node_amounts status_amounts(const struct node_facts *facts, const Config__KubeletConfiguration *config);
+struct node_amounts node_status_amounts(const struct node_facts *facts, const Config__KubeletConfiguration *config);
 
 /* -EINVAL when what is reserved is more than there is. */
-int status_check_reserved(const struct node_facts *facts, const Config__KubeletConfiguration *config, struct err *err);
+int node_status_check_reserved(const struct node_facts *facts, const Config__KubeletConfiguration *config,
+			       struct err *err);

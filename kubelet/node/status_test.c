@@ -70,10 +70,10 @@ TEST(what_a_node_has_and_what_pods_may_use)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		_cleanup_arena_ struct arena *arena = arena_new();
-		struct status_input input = {
+		struct node_status_input input = {
 			.facts = &machine, .config = config_of(arena, rows[i].config), .name = "n", .now_s = 1
 		};
-		const Core__NodeStatus *status = status_compute(&input, arena);
+		const Core__NodeStatus *status = node_status_compute(&input, arena);
 
 		CHECK_STR(rows[i].rule, value_of(status, rows[i].key, false), rows[i].capacity);
 		CHECK_STR(rows[i].rule, value_of(status, rows[i].key, true), rows[i].allocatable);
@@ -85,13 +85,16 @@ TEST(more_reserved_than_there_is)
 	_cleanup_arena_ struct arena *arena = arena_new();
 	struct err err;
 
-	CHECK_INT("fits", status_check_reserved(&machine, config_of(arena, "{\"kubeReserved\":{\"cpu\":\"4\"}}"), &err),
+	CHECK_INT("fits",
+		  node_status_check_reserved(&machine, config_of(arena, "{\"kubeReserved\":{\"cpu\":\"4\"}}"), &err),
 		  ==, 0);
-	CHECK_INT("cpu",
-		  status_check_reserved(&machine, config_of(arena, "{\"kubeReserved\":{\"cpu\":\"4001m\"}}"), &err), ==,
-		  -EINVAL);
+	CHECK_INT(
+		"cpu",
+		node_status_check_reserved(&machine, config_of(arena, "{\"kubeReserved\":{\"cpu\":\"4001m\"}}"), &err),
+		==, -EINVAL);
 	CHECK_INT("memory",
-		  status_check_reserved(&machine, config_of(arena, "{\"kubeReserved\":{\"memory\":\"17Gi\"}}"), &err),
+		  node_status_check_reserved(&machine, config_of(arena, "{\"kubeReserved\":{\"memory\":\"17Gi\"}}"),
+					     &err),
 		  ==, -EINVAL);
 }
 
@@ -142,7 +145,7 @@ TEST(readiness_in_the_words_of_stock)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		_cleanup_arena_ struct arena *arena = arena_new();
-		struct status_input input = {
+		struct node_status_input input = {
 			.facts = &machine,
 			.config = config_of(arena, "{}"),
 			.name = "n",
@@ -152,7 +155,7 @@ TEST(readiness_in_the_words_of_stock)
 			.unhealthy = rows[i].unhealthy,
 			.now_s = 1,
 		};
-		const Core__NodeStatus *status = status_compute(&input, arena);
+		const Core__NodeStatus *status = node_status_compute(&input, arena);
 		static const char *const order[] = { "MemoryPressure", "DiskPressure", "PIDPressure", "Ready" };
 
 		CHECK_INT(rows[i].rule, status->n_conditions, ==, 4);
@@ -167,23 +170,25 @@ TEST(readiness_in_the_words_of_stock)
 TEST(times_of_transitions_stay_while_nothing_turns)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
-	struct status_input input = { .facts = &machine, .config = config_of(arena, "{}"), .name = "n", .now_s = 100 };
-	const Core__NodeStatus *first = status_compute(&input, arena);
+	struct node_status_input input = {
+		.facts = &machine, .config = config_of(arena, "{}"), .name = "n", .now_s = 100
+	};
+	const Core__NodeStatus *first = node_status_compute(&input, arena);
 
 	input.before = first;
 	input.now_s = 200;
-	const Core__NodeStatus *second = status_compute(&input, arena);
+	const Core__NodeStatus *second = node_status_compute(&input, arena);
 	CHECK_INT("heartbeat", second->conditions[3]->lastheartbeattime->seconds, ==, 200);
 	CHECK_INT("transition", second->conditions[3]->lasttransitiontime->seconds, ==, 100);
-	CHECK("heartbeats alone are no change", status_is_same(first, second));
+	CHECK("heartbeats alone are no change", node_status_is_same(first, second));
 	input.before = second;
 	input.now_s = 300;
 	input.runtime = runtime_says(arena, "", "");
 	input.runtime_was_ready = true;
-	const Core__NodeStatus *third = status_compute(&input, arena);
+	const Core__NodeStatus *third = node_status_compute(&input, arena);
 	CHECK_INT("ready turned", third->conditions[3]->lasttransitiontime->seconds, ==, 300);
 	CHECK_INT("the others did not", third->conditions[0]->lasttransitiontime->seconds, ==, 100);
-	CHECK("a change", !status_is_same(second, third));
+	CHECK("a change", !node_status_is_same(second, third));
 }
 
 TEST(images_by_size_with_at_most_five_names)
@@ -202,12 +207,12 @@ TEST(images_by_size_with_at_most_five_names)
 			PB_APPEND(arena, image, repo_digests, arena_printf(arena, "i%zu@%d", i, d));
 		PB_APPEND(arena, images, images, image);
 	}
-	struct status_input input = { .facts = &machine,
-				      .config = config_of(arena, "{\"nodeStatusMaxImages\":2}"),
-				      .name = "n",
-				      .images = images,
-				      .now_s = 1 };
-	const Core__NodeStatus *status = status_compute(&input, arena);
+	struct node_status_input input = { .facts = &machine,
+					   .config = config_of(arena, "{\"nodeStatusMaxImages\":2}"),
+					   .name = "n",
+					   .images = images,
+					   .now_s = 1 };
+	const Core__NodeStatus *status = node_status_compute(&input, arena);
 	CHECK_INT("at most", status->n_images, ==, 2);
 	CHECK_INT("largest", status->images[0]->sizebytes, ==, 30);
 	CHECK_INT("then", status->images[1]->sizebytes, ==, 20);
@@ -225,17 +230,17 @@ TEST(the_runtimes_version_as_stock_prints_it)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		_cleanup_arena_ struct arena *arena = arena_new();
 		Cri__VersionResponse *version = PB_NEW(arena, Cri__VersionResponse, cri__version_response__descriptor);
-		struct status_input input = { .facts = &machine,
-					      .config = config_of(arena, "{\"port\":10250}"),
-					      .name = "n",
-					      .ips = (const char *const[]){ "10.0.0.1", "fd00::1" },
-					      .n_ips = 2,
-					      .version = version,
-					      .now_s = 1 };
+		struct node_status_input input = { .facts = &machine,
+						   .config = config_of(arena, "{\"port\":10250}"),
+						   .name = "n",
+						   .ips = (const char *const[]){ "10.0.0.1", "fd00::1" },
+						   .n_ips = 2,
+						   .version = version,
+						   .now_s = 1 };
 
 		version->runtime_name = arena_strdup(arena, "c");
 		version->runtime_version = arena_strdup(arena, rows[i].says);
-		const Core__NodeStatus *status = status_compute(&input, arena);
+		const Core__NodeStatus *status = node_status_compute(&input, arena);
 		CHECK_STR(rows[i].says, status->nodeinfo->containerruntimeversion, rows[i].shows);
 		CHECK_INT("addresses", status->n_addresses, ==, 3);
 		CHECK_STR("second", status->addresses[1]->address, "fd00::1");
