@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/vfs.h>
 
+#include "kubelet/config/features.h"
 #include "kubelet/config/fields.h"
-#include "kubelet/config/gates.h"
 #include "kubelet/config/names.h"
 #include "kubelet/config/tables.h"
 #include "kubelet/config/taints.h"
@@ -431,7 +431,7 @@ static void apply_defaults(struct config *config)
 	for (size_t i = 0; i < config_n_defaults; i++)
 		set_if_absent(config, config_defaults[i].path, config_defaults[i].value,
 			      config_defaults[i].zero_is_absent);
-	if (gate_is_on(k, "KubeletEnsureSecretPulledImages"))
+	if (feature_is_on(k, "KubeletEnsureSecretPulledImages"))
 		set_if_absent(config, "imagePullCredentialsVerificationPolicy", "NeverVerifyPreloadedImages", true);
 	set_if_absent(config, "logging.verbosity", "0", false);
 }
@@ -450,11 +450,11 @@ static int finish(struct parsing *parsing, struct err *err)
 
 	if ((code = node_labels_check(config->node_labels, err)) < 0)
 		return code;
-	code = gates_check(config->kubelet, err);
+	code = features_check(config->kubelet, err);
 	if (code == 0 && !str_empty(config->config_file)) {
 		if ((code = load_file(config, err)) < 0 || (code = apply_flags(parsing, err)) < 0)
 			return code;
-		code = gates_check(config->kubelet, err);
+		code = features_check(config->kubelet, err);
 	}
 	if (code < 0)
 		return err_wrap(err, "failed to set feature gates from initial flags-based config");

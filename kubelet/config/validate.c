@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kubelet/config/gates.h"
+#include "kubelet/config/features.h"
 #include "kubelet/config/taints.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
@@ -133,7 +133,7 @@ static void check_times(struct verdict *v, const Config__KubeletConfiguration *c
 	int64_t restart = c->crashloopbackoff ? ns_of(c->crashloopbackoff->maxcontainerrestartperiod) : 0;
 
 	duration_format(period, text);
-	bool custom = gate_is_on(c, "CustomCPUCFSQuotaPeriod");
+	bool custom = feature_is_on(c, "CustomCPUCFSQuotaPeriod");
 	if (custom && (period < MILLI_NS || period > SECOND_NS))
 		refuse(v, "cpuCFSQuotaPeriod (--cpu-cfs-quota-period) {%s} must be between 1ms and 1sec, inclusive",
 		       text);
@@ -330,7 +330,7 @@ static void check_image_verification(struct verdict *v, const Config__KubeletCon
 	_cleanup_arena_ struct arena *arena = arena_new();
 	const char *policy = str_or(c->imagepullcredentialsverificationpolicy, ""), *fault = NULL;
 
-	if (!gate_is_on(c, "KubeletEnsureSecretPulledImages")) {
+	if (!feature_is_on(c, "KubeletEnsureSecretPulledImages")) {
 		if (*policy)
 			refuse(v, "`imagePullCredentialsVerificationPolicy` must not be set if "
 				  "KubeletEnsureSecretPulledImages feature gate is not enabled");
@@ -359,7 +359,7 @@ static void check_image_verification(struct verdict *v, const Config__KubeletCon
 
 static void check_gated(struct verdict *v, const Config__KubeletConfiguration *c)
 {
-	if (c->n_defaultpodsysctls && !gate_is_on(c, "DefaultPodSysctls"))
+	if (c->n_defaultpodsysctls && !feature_is_on(c, "DefaultPodSysctls"))
 		refuse(v, "DefaultPodSysctls feature gate is required for Kubelet configuration option "
 			  "defaultPodSysctls");
 	check_image_verification(v, c);

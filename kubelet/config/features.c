@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubelet/config/gates.h"
+#include "kubelet/config/features.h"
 
 #include <string.h>
 
@@ -9,10 +9,10 @@
  * Every gate that the stock kubelet v1.37.2 knows, with its default. Most are not acted on here: the table tells a
  * typing error from a gate of another component, which people pass to every kubelet.
  */
-static const struct gate {
+static const struct feature {
 	const char *name;
 	bool on, locked; /* locked: only its default may be given */
-} gates[] = {
+} features[] = {
 	{ "APIResponseCompression", true, false },
 	{ "APIServerIdentity", true, false },
 	{ "APIServerWebhookAuthenticationToken", false, false },
@@ -267,39 +267,39 @@ static const struct gate {
 	{ "WorkloadWithJob", false, false },
 };
 
-static const struct gate *find_gate(const char *name)
+static const struct feature *find_feature(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(gates); i++)
-		if (strcmp(gates[i].name, name) == 0)
-			return &gates[i];
+	for (size_t i = 0; i < ARRAY_LEN(features); i++)
+		if (strcmp(features[i].name, name) == 0)
+			return &features[i];
 	return NULL;
 }
 
-int gates_check(const Config__KubeletConfiguration *config, struct err *err)
+int features_check(const Config__KubeletConfiguration *config, struct err *err)
 {
 	for (size_t i = 0; i < config->n_featuregates; i++) {
 		const char *name = str_or(config->featuregates[i]->key, "");
 		bool on = config->featuregates[i]->value;
-		const struct gate *gate = find_gate(name);
+		const struct feature *feature = find_feature(name);
 
 		if (str_eq(name, "AllAlpha") || str_eq(name, "AllBeta"))
 			continue;
-		if (!gate)
+		if (!feature)
 			return err_set(err, -EINVAL, "unrecognized feature gate: %s", name);
-		if (gate->locked && on != gate->on)
+		if (feature->locked && on != feature->on)
 			return err_set(err, -EINVAL, "cannot set feature gate %s to %s, feature is locked to %s", name,
-				       on ? "true" : "false", gate->on ? "true" : "false");
+				       on ? "true" : "false", feature->on ? "true" : "false");
 	}
 	return 0;
 }
 
-bool gate_is_on(const Config__KubeletConfiguration *config, const char *name)
+bool feature_is_on(const Config__KubeletConfiguration *config, const char *name)
 {
-	const struct gate *gate = find_gate(name);
+	const struct feature *feature = find_feature(name);
 
-	base_assert(gate);
+	base_assert(feature);
 	for (size_t i = 0; i < config->n_featuregates; i++)
 		if (str_eq(config->featuregates[i]->key, name))
 			return config->featuregates[i]->value;
-	return gate->on;
+	return feature->on;
 }

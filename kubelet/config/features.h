@@ -7,7 +7,7 @@
 #include "pkg/base/err.h"
 
 /* -EINVAL in stock's words for an unknown gate and for a locked one that is set otherwise. */
-int gates_check(const Config__KubeletConfiguration *config, struct err *err);
+int features_check(const Config__KubeletConfiguration *config, struct err *err);
 
 /* As configured, else its default. AllAlpha and AllBeta change nothing: no alpha of stock is built here. */
-bool gate_is_on(const Config__KubeletConfiguration *config, const char *name);
+bool feature_is_on(const Config__KubeletConfiguration *config, const char *name);
