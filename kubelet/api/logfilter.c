@@ -35,7 +35,7 @@ static bool read_flag(const struct query *query, const char *key)
 	return text && query_bool(text);
 }
 
-static bool read_options(const struct query *query, struct log_options *options, struct raw_options *raw)
+static bool read_options(const struct query *query, struct logfilter_options *options, struct raw_options *raw)
 {
 	const char *tail = query_get(query, "tail"), *time = query_get(query, "sinceTime");
 	bool all = str_eq(tail, "all");
@@ -57,7 +57,7 @@ static bool read_options(const struct query *query, struct log_options *options,
 	return !strpbrk(time, "tz") && rfc3339_parse(time, &options->since_s, &options->since_nanos) == 0;
 }
 
-static bool are_sensible(const struct log_options *options, const struct raw_options *raw)
+static bool are_sensible(const struct logfilter_options *options, const struct raw_options *raw)
 {
 	static const char *const streams[] = { "All", "Stdout", "Stderr" };
 	bool known = !raw->stream;
@@ -70,7 +70,7 @@ static bool are_sensible(const struct log_options *options, const struct raw_opt
 }
 
 /* Stock's arithmetic: nanoseconds in 64 bits that wrap round, so that very many seconds ago lie in the future. */
-static void since_seconds_ago(int64_t seconds, int64_t now_ns, struct log_options *options)
+static void since_seconds_ago(int64_t seconds, int64_t now_ns, struct logfilter_options *options)
 {
 	int64_t back_ns = (int64_t)((uint64_t)seconds * 1000000000U);
 	int64_t nanos = now_ns % 1000000000 - back_ns % 1000000000;
@@ -86,9 +86,10 @@ static void since_seconds_ago(int64_t seconds, int64_t now_ns, struct log_option
 	options->since_nanos = (int32_t)nanos;
 }
 
-int log_options_parse(const struct query *query, int64_t now_ns, struct log_options *ret_options, struct err *err)
+int logfilter_options_parse(const struct query *query, int64_t now_ns, struct logfilter_options *ret_options,
+			    struct err *err)
 {
-	struct log_options options = { .tail_lines = -1, .limit_bytes = -1, .since_s = INT64_MIN };
+	struct logfilter_options options = { .tail_lines = -1, .limit_bytes = -1, .since_s = INT64_MIN };
 	struct raw_options raw = { 0 };
 
 	if (!read_options(query, &options, &raw)) {
@@ -145,8 +146,8 @@ static const char *waiting_text(const char *reason)
 	return str_or(reason, "");
 }
 
-int log_container_id(const Core__PodStatus *status, const char *pod, const char *container, bool previous,
-		     const char **ret_id, const char **ret_full_id, struct err *err)
+int logfilter_container_id(const Core__PodStatus *status, const char *pod, const char *container, bool previous,
+			   const char **ret_id, const char **ret_full_id, struct err *err)
 {
 	static const Core__ContainerState nothing = { 0 };
 	const Core__ContainerStatus *found = status_of(status, container);
@@ -186,9 +187,9 @@ int log_container_id(const Core__PodStatus *status, const char *pod, const char 
 
 /* ---- lines ---- */
 
-void log_filter_init(struct log_filter *filter, const struct log_options *options)
+void logfilter_init(struct logfilter *filter, const struct logfilter_options *options)
 {
-	*filter = (struct log_filter){
+	*filter = (struct logfilter){
 		.options = *options,
 		.lines_left = options->follow ? -1 : options->tail_lines,
 		.bytes_left = options->limit_bytes,
@@ -196,12 +197,12 @@ void log_filter_init(struct log_filter *filter, const struct log_options *option
 	};
 }
 
-bool log_filter_is_done(const struct log_filter *filter)
+bool logfilter_is_done(const struct logfilter *filter)
 {
 	return filter->lines_left == 0;
 }
 
-static bool is_before(const struct crilog_line *line, const struct log_options *options)
+static bool is_before(const struct crilog_line *line, const struct logfilter_options *options)
 {
 	return line->seconds < options->since_s ||
 	       (line->seconds == options->since_s && line->nanos < options->since_nanos);
@@ -233,7 +234,7 @@ static void append_time(const struct crilog_line *line, struct buf *into)
 }
 
 /* The limit counts what the client gets, its times too. */
-static void append_limited(struct log_filter *filter, const struct crilog_line *line, bool newline, struct buf *into)
+static void append_limited(struct logfilter *filter, const struct crilog_line *line, bool newline, struct buf *into)
 {
 	size_t start = into->size;
 
@@ -251,8 +252,8 @@ static void append_limited(struct log_filter *filter, const struct crilog_line *
 	filter->bytes_left -= (int64_t)(into->size - start);
 }
 
-int log_filter_line(struct log_filter *filter, const char *line, size_t size, bool whole, struct buf *into,
-		    struct err *err)
+int logfilter_line(struct logfilter *filter, const char *line, size_t size, bool whole, struct buf *into,
+		   struct err *err)
 {
 	struct crilog_line parsed;
 
@@ -275,7 +276,7 @@ int log_filter_line(struct log_filter *filter, const char *line, size_t size, bo
 	return filter->lines_left == 0;
 }
 
-bool log_tail_step(struct log_tail *tail, const char *block, size_t size, size_t *ret_skip)
+bool logfilter_tail_step(struct logfilter_tail *tail, const char *block, size_t size, size_t *ret_skip)
 {
 	const char *at = block;
 

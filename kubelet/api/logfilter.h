@@ -14,9 +14,9 @@
 #include "pkg/base/buf.h"
 #include "pkg/base/err.h"
 
-enum { LOG_RECORD_MAX = 1 << 20 }; /* a line in the file; runtimes split at 16 KiB */
+enum { LOGFILTER_RECORD_MAX = 1 << 20 }; /* a line in the file; runtimes split at 16 KiB */
 
-struct log_options {
+struct logfilter_options {
 	bool follow, previous, timestamps;
 	int64_t tail_lines;  /* -1: all */
 	int64_t limit_bytes; /* -1: no limit */
@@ -28,40 +28,41 @@ struct log_options {
  * 200, or the status of a refusal with its text in err: 400 for what cannot be read, 422 for what makes no sense.
  * `now_ns` is the wall clock, for sinceSeconds.
  */
-int log_options_parse(const struct query *query, int64_t now_ns, struct log_options *ret_options, struct err *err);
+int logfilter_options_parse(const struct query *query, int64_t now_ns, struct logfilter_options *ret_options,
+			    struct err *err);
 
 /*
  * Whose log a request means, from the pod's status: *ret_id is the container's id without "RUNTIME://", in the
  * status. -EINVAL with stock's sentence when there is nothing to show.
  */
-int log_container_id(const Core__PodStatus *status, const char *pod, const char *container, bool previous,
-		     const char **ret_id, const char **ret_full_id, struct err *err);
+int logfilter_container_id(const Core__PodStatus *status, const char *pod, const char *container, bool previous,
+			   const char **ret_id, const char **ret_full_id, struct err *err);
 
-struct log_filter {
-	struct log_options options;
+struct logfilter {
+	struct logfilter_options options;
 	int64_t lines_left; /* -1: no end */
 	int64_t bytes_left; /* -1: no end */
 	bool at_line_start;
 	bool format_known;
 };
 
-void log_filter_init(struct log_filter *filter, const struct log_options *options);
+void logfilter_init(struct logfilter *filter, const struct logfilter_options *options);
 
 /*
  * One line of the file. `whole` says that a newline followed. Appends what the client gets. 0: go on; 1: the client has
  * all it asked for; -EBADMSG: the first line shows that this is no log (later broken lines are left out).
  */
-int log_filter_line(struct log_filter *filter, const char *line, size_t size, bool whole, struct buf *into,
-		    struct err *err);
+int logfilter_line(struct logfilter *filter, const char *line, size_t size, bool whole, struct buf *into,
+		   struct err *err);
 
 /* True when nothing more can come, before any line is read: tailLines 0 without follow. */
-bool log_filter_is_done(const struct log_filter *filter);
+bool logfilter_is_done(const struct logfilter *filter);
 
 /*
  * Looking for the place where the last n lines begin, from the end of the file backwards. Blocks are given in turn;
  * true when the place is found: *ret_skip is where in this block they begin.
  */
-struct log_tail {
+struct logfilter_tail {
 	int64_t wanted, seen;
 };
-bool log_tail_step(struct log_tail *tail, const char *block, size_t size, size_t *ret_skip);
+bool logfilter_tail_step(struct logfilter_tail *tail, const char *block, size_t size, size_t *ret_skip);

@@ -13,7 +13,7 @@ TEST(options)
 	static const struct {
 		const char *rule, *query;
 		int status;
-		struct log_options want;
+		struct logfilter_options want;
 	} rows[] = {
 		{ "nothing", "", 200, { .tail_lines = -1, .limit_bytes = -1, .since_s = INT64_MIN } },
 		{ "flags", "follow=true&timestamps=1&previous=x", 200, { true, true, true, -1, -1, INT64_MIN, 0 } },
@@ -63,12 +63,12 @@ TEST(options)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		_cleanup_arena_ struct arena *arena = arena_new();
-		struct log_options got = { 0 };
+		struct logfilter_options got = { 0 };
 		struct query query;
 		struct err err;
 
 		query_parse(rows[i].query, arena, &query);
-		CHECK_INT(rows[i].rule, log_options_parse(&query, (int64_t)NOW_S * 1000000000, &got, &err), ==,
+		CHECK_INT(rows[i].rule, logfilter_options_parse(&query, (int64_t)NOW_S * 1000000000, &got, &err), ==,
 			  rows[i].status);
 		if (rows[i].status != 200)
 			continue;
@@ -131,26 +131,26 @@ TEST(whose_log)
 		const char *id = NULL, *full;
 		struct err err = { 0 };
 
-		log_container_id(&status, "p", "c", rows[i].previous, &id, &full, &err);
+		logfilter_container_id(&status, "p", "c", rows[i].previous, &id, &full, &err);
 		CHECK_STR(rows[i].rule, id ? id : err.text, rows[i].want);
-		CHECK_INT("another container", log_container_id(&status, "p", "x", false, &id, &full, &err), ==,
+		CHECK_INT("another container", logfilter_container_id(&status, "p", "x", false, &id, &full, &err), ==,
 			  -EINVAL);
 		CHECK_STR("another container", err.text, "container \"x\" in pod \"p\" is not available");
 	}
 }
 
-static const char *filtered(struct arena *arena, const struct log_options *options, const char *log)
+static const char *filtered(struct arena *arena, const struct logfilter_options *options, const char *log)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20);
-	struct log_filter filter;
+	struct logfilter filter;
 	struct err err;
 	int code = 0;
 
-	log_filter_init(&filter, options);
-	while (*log && code == 0 && !log_filter_is_done(&filter)) {
+	logfilter_init(&filter, options);
+	while (*log && code == 0 && !logfilter_is_done(&filter)) {
 		size_t size = strcspn(log, "\n");
 
-		code = log_filter_line(&filter, log, size, log[size] == '\n', &out, &err);
+		code = logfilter_line(&filter, log, size, log[size] == '\n', &out, &err);
 		log += size + (log[size] == '\n');
 	}
 	return code < 0 ? arena_strdup(arena, err.text) : arena_strdup(arena, buf_text(&out));
@@ -164,7 +164,7 @@ TEST(lines)
 {
 	static const struct {
 		const char *rule;
-		struct log_options options;
+		struct logfilter_options options;
 		const char *log, *want;
 	} rows[] = {
 		{ "both streams",
@@ -239,14 +239,14 @@ TEST(the_last_lines_are_found_from_the_end)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		for (size_t block = 1; block < sizeof log; block++) {
-			struct log_tail tail = { .wanted = rows[i].wanted };
+			struct logfilter_tail tail = { .wanted = rows[i].wanted };
 			size_t right = sizeof log - 1, skip = 0, start = 0;
 
 			while (right > 0) {
 				size_t size = MIN(block, right);
 
 				right -= size;
-				if (log_tail_step(&tail, log + right, size, &skip)) {
+				if (logfilter_tail_step(&tail, log + right, size, &skip)) {
 					start = right + skip;
 					break;
 				}

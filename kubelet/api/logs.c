@@ -35,7 +35,7 @@ enum {
 struct log_stream {
 	struct call *call;
 	struct sink sink;
-	struct log_filter filter;
+	struct logfilter filter;
 	char *container_id, *full_id; /* in the call's arena */
 	char path[PATH_MAX];
 	const char *name; /* of the file, in path */
@@ -43,7 +43,7 @@ struct log_stream {
 	int fd;
 	int64_t offset;  /* of the next read; for the tail, of the block looked at */
 	struct buf line; /* the beginning of a line whose end was not read yet */
-	struct log_tail tail;
+	struct logfilter_tail tail;
 	bool finding_tail;
 
 	int notify_fd;
@@ -139,13 +139,13 @@ static int take_lines(struct log_stream *stream, const char *bytes, size_t size,
 			buf_append(&stream->line, bytes, piece);
 			if (stream->line.overflow)
 				return err_set(err, -EMSGSIZE, "a line of the log is longer than %d bytes",
-					       LOG_RECORD_MAX);
+					       LOGFILTER_RECORD_MAX);
 		}
 		if (end) {
 			bool kept = stream->line.size > 0;
 
-			code = log_filter_line(&stream->filter, kept ? stream->line.bytes : bytes,
-					       kept ? stream->line.size : piece, true, &stream->sink.out, err);
+			code = logfilter_line(&stream->filter, kept ? stream->line.bytes : bytes,
+					      kept ? stream->line.size : piece, true, &stream->sink.out, err);
 			buf_clear(&stream->line);
 			piece++;
 		}
@@ -167,7 +167,7 @@ static int find_tail(struct log_stream *stream, char *piece, struct err *err)
 	if (n < 0)
 		return err_errno(err, "failed to tail %lld lines of log file \"%s\"", (long long)stream->tail.wanted,
 				 stream->path);
-	if ((size_t)n == size && log_tail_step(&stream->tail, piece, size, &skip)) {
+	if ((size_t)n == size && logfilter_tail_step(&stream->tail, piece, size, &skip)) {
 		stream->offset = start + (int64_t)skip;
 		stream->finding_tail = false;
 	} else {
@@ -184,8 +184,8 @@ static void end_of_log(struct log_stream *stream)
 {
 	struct err err;
 
-	if (stream->line.size > 0 && log_filter_line(&stream->filter, stream->line.bytes, stream->line.size, false,
-						     &stream->sink.out, &err) < 0) {
+	if (stream->line.size > 0 && logfilter_line(&stream->filter, stream->line.bytes, stream->line.size, false,
+						    &stream->sink.out, &err) < 0) {
 		stream_fail(stream, err.text);
 		return;
 	}
@@ -244,7 +244,7 @@ static void stream_next(void *owner)
 			stream_fail(stream, err.text);
 		return; /* still writable: comes back at once */
 	}
-	if (log_filter_is_done(&stream->filter)) {
+	if (logfilter_is_done(&stream->filter)) {
 		stream_finish(stream);
 		return;
 	}
@@ -449,7 +449,7 @@ void logs_serve(struct call *call)
 	const struct route_match *match = &call->match;
 	struct log_stream *stream = arena_alloc(call->arena, sizeof *stream);
 	Cri__ContainerStatusRequest request = CRI__CONTAINER_STATUS_REQUEST__INIT;
-	struct log_options options;
+	struct logfilter_options options;
 	const Core__Pod *pod;
 	const char *id, *full_id;
 	struct err err;
@@ -463,7 +463,7 @@ void logs_serve(struct call *call)
 						 : "podNamespace");
 		return;
 	}
-	status = log_options_parse(&call->query, clock_wall_ns(), &options, &err);
+	status = logfilter_options_parse(&call->query, clock_wall_ns(), &options, &err);
 	pod = status == 422 || (status == 400 && err.text[0] == '{')
 		      ? NULL
 		      : pods->find(pods->owner, match->namespace_, match->pod);
@@ -483,14 +483,16 @@ void logs_serve(struct call *call)
 		call_refuse(call, 400, "%s", err.text);
 		return;
 	}
-	if (log_container_id(pod->status, match->pod, match->container, options.previous, &id, &full_id, &err) < 0) {
+	if (logfilter_container_id(pod->status, match->pod, match->container, options.previous, &id, &full_id, &err) <
+	    0) {
 		refuse_in_chunks(call, err.text);
 		return;
 	}
-	*stream = (struct log_stream){ .call = call, .fd = -1, .notify_fd = -1, .line = BUF_INIT(LOG_RECORD_MAX) };
+	*stream =
+		(struct log_stream){ .call = call, .fd = -1, .notify_fd = -1, .line = BUF_INIT(LOGFILTER_RECORD_MAX) };
 	stream->container_id = arena_strdup(call->arena, id);
 	stream->full_id = arena_strdup(call->arena, full_id);
-	log_filter_init(&stream->filter, &options);
+	logfilter_init(&stream->filter, &options);
 	loop_timer_init(&stream->timer, call->api->options.loop, tick, stream);
 	/* The head goes out before the first line, so that a client who follows knows that it was let in. */
 	if (sink_open(&stream->sink, call->api->options.loop, call->api->gate, call->id, NULL, 0, stream_next,
