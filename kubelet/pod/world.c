@@ -34,7 +34,7 @@ struct world {
 };
 
 /* One step that is out: what it needs, the manager's task, then the read that follows. */
-struct action {
+struct step_out {
 	struct world *world;
 	struct task task;
 	struct task *running;
@@ -143,85 +143,85 @@ void world_event(void *owner, const Core__Pod *pod, const char *container, const
 
 /* ---- steps ---- */
 
-static void action_end(struct action *action)
+static void step_out_end(struct step_out *out)
 {
-	struct action copy = *action;
+	struct step_out copy = *out;
 
 	copy.done(copy.owner, &copy.outcome, copy.err.code ? &copy.err : NULL);
 	arena_free(copy.arena);
 	free(copy.uid);
-	free(action);
+	free(out);
 }
 
-static void action_read(void *owner, const void *result, const struct err *err)
+static void step_out_read(void *owner, const void *result, const struct err *err)
 {
-	struct action *action = owner;
+	struct step_out *out = owner;
 
-	action->running = NULL;
-	action->outcome.read = !err;
-	if (err && !action->err.code)
-		action->err = *err;
-	action_end(action);
+	out->running = NULL;
+	out->outcome.read = !err;
+	if (err && !out->err.code)
+		out->err = *err;
+	step_out_end(out);
 }
 
 /* Cancelled or not, what the step did is looked at, unless we are going away. */
-static void action_done(void *owner, const void *result, const struct err *err)
+static void step_out_done(void *owner, const void *result, const struct err *err)
 {
-	struct action *action = owner;
+	struct step_out *out = owner;
 
-	action->running = NULL;
+	out->running = NULL;
 	if (err)
-		action->err = *err;
-	if (action->cancelled) {
-		action_end(action);
+		out->err = *err;
+	if (out->cancelled) {
+		step_out_end(out);
 		return;
 	}
-	if (action->kind == PLAN_PREPARE || action->kind == PLAN_MOUNT || action->kind == PLAN_UNMOUNT ||
-	    action->kind == PLAN_DESTROY_CGROUP) {
-		action->outcome.read = true; /* the runtime has no part in it */
-		action_end(action);
+	if (out->kind == PLAN_PREPARE || out->kind == PLAN_MOUNT || out->kind == PLAN_UNMOUNT ||
+	    out->kind == PLAN_DESTROY_CGROUP) {
+		out->outcome.read = true; /* the runtime has no part in it */
+		step_out_end(out);
 		return;
 	}
-	action->running = pleg_refresh(action->world->options.pleg, action->uid, action_read, action);
+	out->running = pleg_refresh(out->world->options.pleg, out->uid, step_out_read, out);
 }
 
 static void runtime_done(void *owner, const void *result, const struct err *err)
 {
-	struct action *action = owner;
+	struct step_out *out = owner;
 	const struct runtime_outcome *outcome = result;
 
 	if (outcome) {
 		if (!str_empty(outcome->reason))
-			action->outcome.reason = arena_strdup(action->arena, outcome->reason);
+			out->outcome.reason = arena_strdup(out->arena, outcome->reason);
 		if (!str_empty(outcome->message))
-			action->outcome.message = arena_strdup(action->arena, outcome->message);
-		action->outcome.retry_after_ms = outcome->retry_after_ms;
+			out->outcome.message = arena_strdup(out->arena, outcome->message);
+		out->outcome.retry_after_ms = outcome->retry_after_ms;
 	}
-	action_done(owner, NULL, err);
+	step_out_done(owner, NULL, err);
 }
 
 static void volumes_done(void *owner, const void *result, const struct err *err)
 {
-	struct action *action = owner;
+	struct step_out *out = owner;
 	const struct volumes_outcome *outcome = result;
 
 	if (outcome)
-		action->outcome.retry_after_ms = outcome->retry_after_ms;
-	action_done(owner, NULL, err);
+		out->outcome.retry_after_ms = outcome->retry_after_ms;
+	step_out_done(owner, NULL, err);
 }
 
-static void action_cancel(struct task *task)
+static void step_out_cancel(struct task *task)
 {
-	struct action *action = container_of(task, struct action, task);
+	struct step_out *out = container_of(task, struct step_out, task);
 
-	action->cancelled = true;
-	task_cancel(action->running);
+	out->cancelled = true;
+	task_cancel(out->running);
 }
 
 /* What fails at once still ends later, as every task does. */
 static void fail_later(void *arg)
 {
-	action_done(arg, NULL, NULL);
+	step_out_done(arg, NULL, NULL);
 }
 
 static void refresh_qos(struct world *world)
@@ -239,30 +239,29 @@ static void refresh_qos(struct world *world)
 
 static void prepare(void *owner)
 {
-	struct action *action = owner;
-	const struct world *world = action->world;
+	struct step_out *out = owner;
+	const struct world *world = out->world;
 	char path[PATH_MAX];
 	struct err err;
 
-	if (cm_pod_create(world->options.cm, action->pod, &err) < 0) {
-		err_wrap(&err, "failed to ensure that the pod: %s cgroups exist and are correctly applied",
-			 action->uid);
-		action->not_prepared = "FailedCreatePodContainer";
-	} else if (volumes_make_pod_dir(world->volumes, action->uid, path, &err) < 0) {
+	if (cm_pod_create(world->options.cm, out->pod, &err) < 0) {
+		err_wrap(&err, "failed to ensure that the pod: %s cgroups exist and are correctly applied", out->uid);
+		out->not_prepared = "FailedCreatePodContainer";
+	} else if (volumes_make_pod_dir(world->volumes, out->uid, path, &err) < 0) {
 		err_wrap(&err, "error making pod data directories");
-		action->not_prepared = "Failed";
+		out->not_prepared = "Failed";
 	}
-	if (action->not_prepared)
-		action->err = err;
+	if (out->not_prepared)
+		out->err = err;
 }
 
 static void prepared(void *owner, const void *result, const struct err *err)
 {
-	struct action *action = owner;
+	struct step_out *out = owner;
 
-	if (action->not_prepared)
-		world_event(action->world, action->pod, NULL, "Warning", action->not_prepared, action->err.text);
-	action_done(action, NULL, err);
+	if (out->not_prepared)
+		world_event(out->world, out->pod, NULL, "Warning", out->not_prepared, out->err.text);
+	step_out_done(out, NULL, err);
 }
 
 static int volume_path(void *owner, const Core__Pod *pod, const char *volume, char path[PATH_MAX], struct err *err)
@@ -273,124 +272,122 @@ static int volume_path(void *owner, const Core__Pod *pod, const char *volume, ch
 }
 
 /* Services whose variables a pod may get: those of its namespace, and the API server's. */
-static void choose_services(struct action *action)
+static void choose_services(struct step_out *out)
 {
 	size_t n = 0;
-	const Core__Service *const *all = action->world->options.services(action->world->options.owner, &n);
-	const Core__Service **chosen = arena_alloc(action->arena, (n + 1) * sizeof *chosen);
+	const Core__Service *const *all = out->world->options.services(out->world->options.owner, &n);
+	const Core__Service **chosen = arena_alloc(out->arena, (n + 1) * sizeof *chosen);
 	size_t n_chosen = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const Meta__ObjectMeta *meta = all[i]->metadata;
 		bool is_master = str_eq(meta->namespace_, "default") && str_eq(meta->name, "kubernetes");
 
-		if (is_master || str_eq(meta->namespace_, action->pod->metadata->namespace_))
-			chosen[n_chosen++] = PB_COPY((Core__Service *)(uintptr_t)all[i], action->arena);
+		if (is_master || str_eq(meta->namespace_, out->pod->metadata->namespace_))
+			chosen[n_chosen++] = PB_COPY((Core__Service *)(uintptr_t)all[i], out->arena);
 	}
-	action->context.services = chosen;
-	action->context.n_services = n_chosen;
+	out->context.services = chosen;
+	out->context.n_services = n_chosen;
 }
 
-static int make_context(struct action *action, struct err *err)
+static int make_context(struct step_out *out, struct err *err)
 {
-	struct world *world = action->world;
+	struct world *world = out->world;
 	char path[PATH_MAX];
 
-	if (cm_pod_path(world->options.cm, action->pod, path, err) < 0)
+	if (cm_pod_path(world->options.cm, out->pod, path, err) < 0)
 		return err->code;
-	action->context.cgroup_parent = arena_strdup(action->arena, path);
-	if (volumes_pod_dir(world->volumes, action->uid, path, err) < 0)
+	out->context.cgroup_parent = arena_strdup(out->arena, path);
+	if (volumes_pod_dir(world->volumes, out->uid, path, err) < 0)
 		return err->code;
-	action->context.pod_dir = arena_strdup(action->arena, path);
-	action->context.pod = action->pod;
-	action->context.host_ips = world->host_ips;
-	action->context.n_host_ips = world->options.n_host_ips;
-	action->context.volume_path = volume_path;
-	action->context.volume_owner = world;
-	choose_services(action);
+	out->context.pod_dir = arena_strdup(out->arena, path);
+	out->context.pod = out->pod;
+	out->context.host_ips = world->host_ips;
+	out->context.n_host_ips = world->options.n_host_ips;
+	out->context.volume_path = volume_path;
+	out->context.volume_owner = world;
+	choose_services(out);
 	return 0;
 }
 
 /* Pods on the host's own network go ahead: the one that brings the others' network may be among them. */
-static int check_network(struct action *action, struct err *err)
+static int check_network(struct step_out *out, struct err *err)
 {
-	struct world *world = action->world;
+	struct world *world = out->world;
 
-	if (action->pod->spec->hostnetwork || world->options.network(world->options.owner, err) == 0)
+	if (out->pod->spec->hostnetwork || world->options.network(world->options.owner, err) == 0)
 		return 0;
 	err_wrap(err, "network is not ready");
-	world_event(world, action->pod, NULL, "Warning", "NetworkNotReady", err->text);
-	action->outcome.retry_after_ms = NETWORK_RETRY_MS;
+	world_event(world, out->pod, NULL, "Warning", "NetworkNotReady", err->text);
+	out->outcome.retry_after_ms = NETWORK_RETRY_MS;
 	return err->code;
 }
 
-static void begin_with_context(struct action *action, const struct pods_act *act)
+static void begin_with_context(struct step_out *out, const struct pods_act *act)
 {
-	struct runtime *runtime = action->world->runtime;
+	struct runtime *runtime = out->world->runtime;
 	const struct plan_step *step = act->step;
 	struct err err;
-	int r = step->kind == PLAN_RUN_SANDBOX ? check_network(action, &err) : 0;
+	int r = step->kind == PLAN_RUN_SANDBOX ? check_network(out, &err) : 0;
 
 	if (r == 0)
-		r = make_context(action, &err);
+		r = make_context(out, &err);
 	if (r < 0) {
-		action->err = err;
-		loop_post(action->world->options.loop, fail_later, action);
+		out->err = err;
+		loop_post(out->world->options.loop, fail_later, out);
 		return;
 	}
 	if (step->kind == PLAN_RUN_SANDBOX)
-		action->running = runtime_run_sandbox(runtime, &action->context, step->attempt, runtime_done, action);
+		out->running = runtime_run_sandbox(runtime, &out->context, step->attempt, runtime_done, out);
 	else
-		action->running = runtime_start_container(
-			runtime, &action->context, action->pod->spec->containers[step->container],
-			&act->observed->sandboxes[0], step->restart_count, runtime_done, action);
+		out->running =
+			runtime_start_container(runtime, &out->context, out->pod->spec->containers[step->container],
+						&act->observed->sandboxes[0], step->restart_count, runtime_done, out);
 }
 
-static void begin(struct action *action, const struct pods_act *act)
+static void begin(struct step_out *out, const struct pods_act *act)
 {
-	struct world *world = action->world;
+	struct world *world = out->world;
 	const struct plan_step *step = act->step;
 	int64_t grace_s = act->pod ? runtime_grace_s(act->pod) : ORPHAN_GRACE_S;
 
 	switch (step->kind) {
 	case PLAN_READ:
-		action->running = pleg_refresh(world->options.pleg, action->uid, action_read, action);
+		out->running = pleg_refresh(world->options.pleg, out->uid, step_out_read, out);
 		return;
 	case PLAN_PREPARE:
 		refresh_qos(world);
-		action->running = loop_work(world->options.loop, prepare, prepared, action);
+		out->running = loop_work(world->options.loop, prepare, prepared, out);
 		return;
 	case PLAN_MOUNT:
-		action->running = volumes_setup_pod(world->volumes, act->pod, volumes_done, action);
+		out->running = volumes_setup_pod(world->volumes, act->pod, volumes_done, out);
 		return;
 	case PLAN_RUN_SANDBOX:
 	case PLAN_START_CONTAINER:
-		begin_with_context(action, act);
+		begin_with_context(out, act);
 		return;
 	case PLAN_KILL_POD:
-		action->running =
-			runtime_kill_pod(world->runtime, act->pod, act->observed, grace_s, runtime_done, action);
+		out->running = runtime_kill_pod(world->runtime, act->pod, act->observed, grace_s, runtime_done, out);
 		return;
 	case PLAN_KILL_CONTAINER:
-		action->running =
-			runtime_kill_container(world->runtime, act->pod, step->instance->id, step->instance->name,
-					       step->why, grace_s, runtime_done, action);
+		out->running = runtime_kill_container(world->runtime, act->pod, step->instance->id,
+						      step->instance->name, step->why, grace_s, runtime_done, out);
 		return;
 	case PLAN_REMOVE_CONTAINER:
-		action->running = runtime_remove_container(world->runtime, step->instance, act->pod->metadata->name,
-							   act->pod->metadata->namespace_, runtime_done, action);
+		out->running = runtime_remove_container(world->runtime, step->instance, act->pod->metadata->name,
+							act->pod->metadata->namespace_, runtime_done, out);
 		return;
 	case PLAN_REMOVE_SANDBOX:
-		action->running = runtime_remove_sandbox(world->runtime, step->sandbox->id, runtime_done, action);
+		out->running = runtime_remove_sandbox(world->runtime, step->sandbox->id, runtime_done, out);
 		return;
 	case PLAN_UNMOUNT:
-		action->running = volumes_teardown_pod(world->volumes, action->uid, action_done, action);
+		out->running = volumes_teardown_pod(world->volumes, out->uid, step_out_done, out);
 		return;
 	case PLAN_DESTROY_CGROUP:
-		action->running = cm_pod_destroy(world->options.cm, action->uid, action_done, action);
+		out->running = cm_pod_destroy(world->options.cm, out->uid, step_out_done, out);
 		return;
 	case PLAN_REMOVE_POD:
-		action->running = runtime_remove_pod(world->runtime, act->observed, runtime_done, action);
+		out->running = runtime_remove_pod(world->runtime, act->observed, runtime_done, out);
 		return;
 	case PLAN_NOTHING:
 	case PLAN_FORGET:
@@ -401,18 +398,18 @@ static void begin(struct action *action, const struct pods_act *act)
 
 static struct task *act_on(void *owner, const struct pods_act *act, task_done_fn *done, void *done_owner)
 {
-	struct action *action = xcalloc(1, sizeof *action);
+	struct step_out *out = xcalloc(1, sizeof *out);
 
-	action->world = owner;
-	action->task.cancel = action_cancel;
-	action->arena = arena_new();
-	action->uid = xstrdup(act->uid);
-	action->kind = act->step->kind;
-	action->pod = act->pod;
-	action->done = done;
-	action->owner = done_owner;
-	begin(action, act);
-	return &action->task;
+	out->world = owner;
+	out->task.cancel = step_out_cancel;
+	out->arena = arena_new();
+	out->uid = xstrdup(act->uid);
+	out->kind = act->step->kind;
+	out->pod = act->pod;
+	out->done = done;
+	out->owner = done_owner;
+	begin(out, act);
+	return &out->task;
 }
 
 /* ---- the API server ---- */
