@@ -15,7 +15,7 @@ struct images;
 struct runtime {
 	struct runtime_options options;
 	struct arena *arena; /* texts of the options and of the node */
-	struct request_node node;
+	struct runtime_request_node node;
 	struct images *images;
 	size_t n_actions;
 };
@@ -74,7 +74,7 @@ struct images *images_new(struct runtime *runtime);
 void images_free(struct images *images);
 
 struct image_result {
-	struct request_image image;
+	struct runtime_request_image image;
 	const char *reason, *message; /* on failure */
 	int64_t retry_after_ms;
 };

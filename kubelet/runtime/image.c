@@ -156,7 +156,7 @@ static void fail(struct ensure *ensure, int code, const char *reason, const char
 
 static void set_user(struct ensure *ensure, const Cri__Image *image)
 {
-	struct request_image *made = &ensure->result.image;
+	struct runtime_request_image *made = &ensure->result.image;
 
 	made->has_uid = image->uid != NULL || str_empty(image->username); /* neither: root */
 	made->uid = image->uid ? image->uid->value : 0;

@@ -416,8 +416,8 @@ static struct removal *remove_new(struct runtime *runtime, const struct runtime_
 			removal->containers[i].log_path = arena_strdup(arena, containers[i].log_path);
 		if (runtime->options.container_logs_dir)
 			removal->links[i] =
-				request_log_link(runtime->options.container_logs_dir, pod_name, pod_namespace,
-						 containers[i].name, containers[i].id, arena);
+				runtime_request_log_link(runtime->options.container_logs_dir, pod_name, pod_namespace,
+							 containers[i].name, containers[i].id, arena);
 	}
 	return removal;
 }
@@ -440,7 +440,7 @@ struct task *runtime_remove_pod(struct runtime *runtime, const struct runtime_po
 		removal->sandboxes[removal->n_sandboxes++] = arena_strdup(arena, observed->sandboxes[i].id);
 	if (path_is_plain_name(observed->namespace_) && path_is_plain_name(observed->name) &&
 	    path_is_plain_name(observed->uid))
-		removal->log_dir = request_pod_log_dir(runtime->options.pod_logs_dir, observed->namespace_,
-						       observed->name, observed->uid, arena);
+		removal->log_dir = runtime_request_pod_log_dir(runtime->options.pod_logs_dir, observed->namespace_,
+							       observed->name, observed->uid, arena);
 	return &removal->action.task;
 }

@@ -15,15 +15,15 @@ enum { FILE_NAME_MAX = 255 }; /* of every file system that matters */
 
 /* ---- places ---- */
 
-char *request_pod_log_dir(const char *pod_logs_dir, const char *namespace_, const char *name, const char *uid,
-			  struct arena *arena)
+char *runtime_request_pod_log_dir(const char *pod_logs_dir, const char *namespace_, const char *name, const char *uid,
+				  struct arena *arena)
 {
 	return arena_printf(arena, "%s/%s_%s_%s", pod_logs_dir, str_or(namespace_, ""), str_or(name, ""),
 			    str_or(uid, ""));
 }
 
-char *request_log_link(const char *container_logs_dir, const char *pod, const char *namespace_, const char *container,
-		       const char *id, struct arena *arena)
+char *runtime_request_log_link(const char *container_logs_dir, const char *pod, const char *namespace_,
+			       const char *container, const char *id, struct arena *arena)
 {
 	const char *name =
 		arena_printf(arena, "%s_%s_%s-%s", str_or(pod, ""), str_or(namespace_, ""), str_or(container, ""), id);
@@ -31,7 +31,7 @@ char *request_log_link(const char *container_logs_dir, const char *pod, const ch
 	return arena_printf(arena, "%s/%.*s.log", container_logs_dir, FILE_NAME_MAX - 4, name);
 }
 
-bool request_wants_hosts(const Core__Pod *pod, const Core__Container *container, size_t n_pod_ips)
+bool runtime_request_wants_hosts(const Core__Pod *pod, const Core__Container *container, size_t n_pod_ips)
 {
 	for (size_t i = 0; i < container->n_volumemounts; i++)
 		if (str_eq(container->volumemounts[i]->mountpath, ETC_HOSTS))
@@ -98,7 +98,7 @@ static void set_linux(const Core__Pod *pod, const struct runtime_options *option
 	const Core__PodSecurityContext *context = pod->spec->securitycontext;
 
 	spec->cgroup_parent = arena_text(arena, cgroup_parent);
-	spec->security_context = request_sandbox_security(pod, arena);
+	spec->security_context = runtime_request_sandbox_security(pod, arena);
 	for (size_t i = 0; context && i < context->n_sysctls; i++) {
 		Cri__LinuxPodSandboxConfig__SysctlsEntry *entry =
 			PB_NEW(arena, Cri__LinuxPodSandboxConfig__SysctlsEntry,
@@ -109,14 +109,14 @@ static void set_linux(const Core__Pod *pod, const struct runtime_options *option
 		PB_APPEND(arena, spec, sysctls, entry);
 	}
 	spec->overhead = PB_NEW(arena, Cri__LinuxContainerResources, cri__linux_container_resources__descriptor);
-	spec->resources = request_sandbox_resources(options, pod, arena);
+	spec->resources = runtime_request_sandbox_resources(options, pod, arena);
 	config->linux = spec;
 }
 
-int request_sandbox(const struct runtime_options *options, const struct request_node *node,
-		    const struct runtime_pod_context *context, uint32_t attempt, const char *resolv_conf,
-		    struct arena *arena, Cri__PodSandboxConfig **ret_config, struct dns_notes *ret_notes,
-		    struct err *err)
+int runtime_request_sandbox(const struct runtime_options *options, const struct runtime_request_node *node,
+			    const struct runtime_pod_context *context, uint32_t attempt, const char *resolv_conf,
+			    struct arena *arena, Cri__PodSandboxConfig **ret_config, struct dns_notes *ret_notes,
+			    struct err *err)
 {
 	const Core__Pod *pod = context->pod;
 	const Meta__ObjectMeta *meta = pod->metadata;
@@ -145,7 +145,7 @@ int request_sandbox(const struct runtime_options *options, const struct request_
 		config->hostname = arena_strdup(arena, name);
 	}
 	config->log_directory =
-		request_pod_log_dir(options->pod_logs_dir, meta->namespace_, meta->name, meta->uid, arena);
+		runtime_request_pod_log_dir(options->pod_logs_dir, meta->namespace_, meta->name, meta->uid, arena);
 	set_ports(pod, config, arena);
 	set_linux(pod, options, context->cgroup_parent, config, arena);
 	*ret_config = config;
@@ -192,7 +192,7 @@ static bool is_read_only_volume(const Core__Pod *pod, const char *name)
 	return false;
 }
 
-static int set_mounts(const struct request_container *input, Cri__ContainerConfig *config, struct arena *arena,
+static int set_mounts(const struct runtime_request_container *input, Cri__ContainerConfig *config, struct arena *arena,
 		      struct err *err)
 {
 	const struct runtime_pod_context *context = input->context;
@@ -229,14 +229,14 @@ static void set_env(const struct env *env, Cri__ContainerConfig *config, struct 
 	}
 }
 
-int request_container(const struct request_container *input, struct arena *arena, Cri__ContainerConfig **ret_config,
-		      struct err *err)
+int runtime_request_container(const struct runtime_request_container *input, struct arena *arena,
+			      Cri__ContainerConfig **ret_config, struct err *err)
 {
 	const Core__Pod *pod = input->context->pod;
 	const Core__Container *container = input->container;
 	Cri__ContainerConfig *config = PB_NEW(arena, Cri__ContainerConfig, cri__container_config__descriptor);
 
-	if (request_check_non_root(pod, container, &input->image, err) < 0)
+	if (runtime_request_check_non_root(pod, container, &input->image, err) < 0)
 		return err->code;
 	config->metadata = PB_NEW(arena, Cri__ContainerMetadata, cri__container_metadata__descriptor);
 	config->metadata->name = arena_text(arena, container->name);
@@ -261,8 +261,8 @@ int request_container(const struct request_container *input, struct arena *arena
 	config->tty = container->tty;
 
 	config->linux = PB_NEW(arena, Cri__LinuxContainerConfig, cri__linux_container_config__descriptor);
-	config->linux->resources = request_resources(input->options, input->node, pod, container, arena);
-	if (request_security(input, arena, &config->linux->security_context, err) < 0)
+	config->linux->resources = runtime_request_resources(input->options, input->node, pod, container, arena);
+	if (runtime_request_security(input, arena, &config->linux->security_context, err) < 0)
 		return err->code;
 	*ret_config = config;
 	return 0;

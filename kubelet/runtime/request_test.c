@@ -20,7 +20,7 @@ static const Core__Pod *parse(const char *json, struct arena *arena)
 
 static const char *const masked[] = { "/proc/kcore" }, *const pages[] = { "2MB", "1GB" };
 
-static const struct request_node node = {
+static const struct runtime_request_node node = {
 	.masked_paths = masked, .n_masked_paths = 1, .hugepage_sizes = pages, .n_hugepage_sizes = 2
 };
 
@@ -65,15 +65,15 @@ static Cri__LinuxContainerSecurityContext *security_of(const char *json, bool se
 {
 	struct runtime_options own = options;
 	struct runtime_pod_context context = { .pod = parse(json, arena) };
-	struct request_container input = { .options = &own,
-					   .node = &node,
-					   .context = &context,
-					   .container = context.pod->spec->containers[0],
-					   .image = { .ref = "i", .has_uid = false, .username = "nobody" } };
+	struct runtime_request_container input = { .options = &own,
+						   .node = &node,
+						   .context = &context,
+						   .container = context.pod->spec->containers[0],
+						   .image = { .ref = "i", .has_uid = false, .username = "nobody" } };
 	Cri__LinuxContainerSecurityContext *security = NULL;
 
 	own.seccomp_default = seccomp_default;
-	request_security(&input, arena, &security, err);
+	runtime_request_security(&input, arena, &security, err);
 	return security;
 }
 
@@ -181,7 +181,7 @@ TEST(root_is_refused_where_it_must_not_be)
 {
 	static const struct row {
 		const char *rule, *pod;
-		struct request_image image;
+		struct runtime_request_image image;
 		const char *error;
 	} rows[] = {
 		{ "not asked for", POD("", CONTEXT("")), { .has_uid = true }, NULL },
@@ -216,7 +216,7 @@ TEST(root_is_refused_where_it_must_not_be)
 		_cleanup_arena_ struct arena *arena = arena_new();
 		const Core__Pod *pod = parse(rows[i].pod, arena);
 		struct err err = { 0 };
-		int code = request_check_non_root(pod, pod->spec->containers[0], &rows[i].image, &err);
+		int code = runtime_request_check_non_root(pod, pod->spec->containers[0], &rows[i].image, &err);
 
 		CHECK_INT(rows[i].rule, code < 0, ==, rows[i].error != NULL);
 		if (rows[i].error)
@@ -258,7 +258,7 @@ TEST(resources)
 		own.cgroup_v2 = rows[i].v2;
 		own.memory_throttling_factor = rows[i].throttling;
 		CHECK_STR(rows[i].rule,
-			  text_of(request_resources(&own, &node, pod, pod->spec->containers[0], arena), arena),
+			  text_of(runtime_request_resources(&own, &node, pod, pod->spec->containers[0], arena), arena),
 			  rows[i].want);
 	}
 }
@@ -270,7 +270,7 @@ TEST(critical_pods_go_last)
 		parse(POD("\"priority\":2000001000,\"priorityClassName\":\"system-node-critical\",", "\"image\":\"i\""),
 		      arena);
 
-	CHECK_INT("node critical", request_oom_score_adj(pod, pod->spec->containers[0], 1000), ==, -997);
+	CHECK_INT("node critical", runtime_request_oom_score_adj(pod, pod->spec->containers[0], 1000), ==, -997);
 }
 
 TEST(a_sandbox_in_full)
@@ -295,7 +295,7 @@ TEST(a_sandbox_in_full)
 	struct dns_notes notes = { 0 };
 	struct err err = { 0 };
 
-	CHECK_OK(request_sandbox(&options, &node, &context, 3, NULL, arena, &config, &notes, &err), &err);
+	CHECK_OK(runtime_request_sandbox(&options, &node, &context, 3, NULL, arena, &config, &notes, &err), &err);
 	CHECK_INT("attempt", config->metadata->attempt, ==, 3);
 	CHECK_STR("host name", config->hostname, "web");
 	CHECK_STR("logs", config->log_directory, "/var/log/pods/shop_web_u-1");
@@ -334,18 +334,18 @@ TEST(mounts)
 		arena);
 	struct runtime_pod_context context = { .pod = pod, .volume_path = volume_path };
 	struct env env = { 0 };
-	struct request_container input = { .options = &options,
-					   .node = &node,
-					   .context = &context,
-					   .container = pod->spec->containers[0],
-					   .env = &env,
-					   .image = { .ref = "sha256:1", .has_uid = true, .username = "" },
-					   .hosts_path = "/pods/etc-hosts",
-					   .termination_path = "/pods/t" };
+	struct runtime_request_container input = { .options = &options,
+						   .node = &node,
+						   .context = &context,
+						   .container = pod->spec->containers[0],
+						   .env = &env,
+						   .image = { .ref = "sha256:1", .has_uid = true, .username = "" },
+						   .hosts_path = "/pods/etc-hosts",
+						   .termination_path = "/pods/t" };
 	Cri__ContainerConfig *config = NULL;
 	struct err err = { 0 };
 
-	CHECK_OK(request_container(&input, arena, &config, &err), &err);
+	CHECK_OK(runtime_request_container(&input, arena, &config, &err), &err);
 	CHECK_INT("four", config->n_mounts, ==, 4);
 	CHECK("a ConfigMap is read only whatever is asked", config->mounts[0]->readonly);
 	CHECK("an emptyDir is not", !config->mounts[1]->readonly);
@@ -361,8 +361,8 @@ TEST(links_of_logs_fit_a_file_name)
 	_cleanup_arena_ struct arena *arena = arena_new();
 	char pod[254] = { 0 };
 
-	CHECK_STR("short", request_log_link("/l", "web", "shop", "c", "1234", arena), "/l/web_shop_c-1234.log");
+	CHECK_STR("short", runtime_request_log_link("/l", "web", "shop", "c", "1234", arena), "/l/web_shop_c-1234.log");
 	memset(pod, 'p', sizeof pod - 1);
-	CHECK_INT("255 at most", strlen(request_log_link("", pod, "shop", "c", "1234", arena)), ==, 256);
-	CHECK("still a log", str_has_suffix(request_log_link("", pod, "shop", "c", "1234", arena), ".log"));
+	CHECK_INT("255 at most", strlen(runtime_request_log_link("", pod, "shop", "c", "1234", arena)), ==, 256);
+	CHECK("still a log", str_has_suffix(runtime_request_log_link("", pod, "shop", "c", "1234", arena), ".log"));
 }

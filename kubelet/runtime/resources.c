@@ -21,7 +21,8 @@ enum {
 
 /* ---- who goes first ---- */
 
-int64_t request_oom_score_adj(const Core__Pod *pod, const Core__Container *container, int64_t memory_capacity_bytes)
+int64_t runtime_request_oom_score_adj(const Core__Pod *pod, const Core__Container *container,
+				      int64_t memory_capacity_bytes)
 {
 	int64_t request = quantity_text_value(amount_request(container->resources, "memory")), score;
 	bool critical = pod->spec->has_priority && pod->spec->priority >= CRITICAL_PRIORITY;
@@ -88,7 +89,7 @@ static bool names_page(const char *resource, const char *kernel_name)
 	return bytes > 0 && str_eq(name, kernel_name);
 }
 
-static void set_huge_pages(const struct request_node *node, const Core__Container *container,
+static void set_huge_pages(const struct runtime_request_node *node, const Core__Container *container,
 			   Cri__LinuxContainerResources *resources, struct arena *arena)
 {
 	const Core__ResourceRequirements *has = container->resources;
@@ -129,9 +130,9 @@ static void set_memory_qos(const struct runtime_options *options, const Core__Po
 		set_unified(resources, arena, "memory.high", arena_printf(arena, "%.0f", high));
 }
 
-Cri__LinuxContainerResources *request_resources(const struct runtime_options *options, const struct request_node *node,
-						const Core__Pod *pod, const Core__Container *container,
-						struct arena *arena)
+Cri__LinuxContainerResources *runtime_request_resources(const struct runtime_options *options,
+							const struct runtime_request_node *node, const Core__Pod *pod,
+							const Core__Container *container, struct arena *arena)
 {
 	const char *request = amount_request(container->resources, "cpu"),
 		   *limit = amount_limit(container->resources, "cpu");
@@ -139,7 +140,7 @@ Cri__LinuxContainerResources *request_resources(const struct runtime_options *op
 		basics(options, quantity_text_milli(request ? request : limit), quantity_text_milli(limit),
 		       quantity_text_value(amount_limit(container->resources, "memory")), arena);
 
-	resources->oom_score_adj = request_oom_score_adj(pod, container, options->memory_capacity_bytes);
+	resources->oom_score_adj = runtime_request_oom_score_adj(pod, container, options->memory_capacity_bytes);
 	set_huge_pages(node, container, resources, arena);
 	if (node->swap_limits && options->cgroup_v2)
 		set_unified(resources, arena, "memory.swap.max", "0");
@@ -151,8 +152,8 @@ Cri__LinuxContainerResources *request_resources(const struct runtime_options *op
 }
 
 /* For the runtime's information: the sums over the app containers. */
-Cri__LinuxContainerResources *request_sandbox_resources(const struct runtime_options *options, const Core__Pod *pod,
-							struct arena *arena)
+Cri__LinuxContainerResources *runtime_request_sandbox_resources(const struct runtime_options *options,
+								const Core__Pod *pod, struct arena *arena)
 {
 	int64_t requests = 0, limits = 0, memory = 0;
 	bool has_request = false;

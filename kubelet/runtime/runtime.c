@@ -31,7 +31,7 @@ struct texts {
 	size_t n_texts;
 };
 
-static void read_masked_paths(struct arena *arena, struct request_node *node)
+static void read_masked_paths(struct arena *arena, struct runtime_request_node *node)
 {
 	struct texts list = { 0 };
 
@@ -51,7 +51,7 @@ static void read_masked_paths(struct arena *arena, struct request_node *node)
 	node->n_masked_paths = list.n_texts;
 }
 
-static void read_hugepage_sizes(struct arena *arena, struct request_node *node)
+static void read_hugepage_sizes(struct arena *arena, struct runtime_request_node *node)
 {
 	struct huge_page pages[HUGE_PAGES_MAX];
 	size_t n = huge_pages_read(pages);

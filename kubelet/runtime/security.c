@@ -40,8 +40,8 @@ static bool run_as_user(const Core__Pod *pod, const Core__Container *container, 
 	return own->has_runasuser || common->has_runasuser;
 }
 
-int request_check_non_root(const Core__Pod *pod, const Core__Container *container, const struct request_image *image,
-			   struct err *err)
+int runtime_request_check_non_root(const Core__Pod *pod, const Core__Container *container,
+				   const struct runtime_request_image *image, struct err *err)
 {
 	const Core__SecurityContext *own = context_of(container);
 	const Core__PodSecurityContext *common = pod_context_of(pod);
@@ -102,8 +102,8 @@ static Cri__SecurityProfile *profile(struct arena *arena, Cri__SecurityProfile__
 	return made;
 }
 
-static int seccomp(const struct request_container *input, struct arena *arena, Cri__SecurityProfile **ret_profile,
-		   struct err *err)
+static int seccomp(const struct runtime_request_container *input, struct arena *arena,
+		   Cri__SecurityProfile **ret_profile, struct err *err)
 {
 	const Core__SeccompProfile *wanted = context_of(input->container)->seccompprofile;
 
@@ -232,8 +232,8 @@ static Cri__SupplementalGroupsPolicy groups_policy(const Core__Pod *pod)
 									       : CRI__SUPPLEMENTAL_GROUPS_POLICY__Merge;
 }
 
-int request_security(const struct request_container *input, struct arena *arena,
-		     Cri__LinuxContainerSecurityContext **ret_security, struct err *err)
+int runtime_request_security(const struct runtime_request_container *input, struct arena *arena,
+			     Cri__LinuxContainerSecurityContext **ret_security, struct err *err)
 {
 	const Core__Pod *pod = input->context->pod;
 	const Core__SecurityContext *own = context_of(input->container);
@@ -275,7 +275,7 @@ int request_security(const struct request_container *input, struct arena *arena,
 	return 0;
 }
 
-Cri__LinuxSandboxSecurityContext *request_sandbox_security(const Core__Pod *pod, struct arena *arena)
+Cri__LinuxSandboxSecurityContext *runtime_request_sandbox_security(const Core__Pod *pod, struct arena *arena)
 {
 	const Core__PodSecurityContext *common = pod->spec->securitycontext;
 	Cri__LinuxSandboxSecurityContext *security =

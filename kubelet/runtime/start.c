@@ -127,8 +127,8 @@ static void run_prepared(void *owner, const void *result, const struct err *err)
 		run_failed(run, "ConfigPodSandboxError", &run->file_err);
 		return;
 	}
-	if (request_sandbox(&runtime->options, &runtime->node, &run->context, run->attempt, run->resolv_conf,
-			    action->arena, &request.config, &notes, &failure) < 0) {
+	if (runtime_request_sandbox(&runtime->options, &runtime->node, &run->context, run->attempt, run->resolv_conf,
+				    action->arena, &request.config, &notes, &failure) < 0) {
 		run_failed(run, "ConfigPodSandboxError", &failure);
 		return;
 	}
@@ -149,8 +149,8 @@ struct task *runtime_run_sandbox(struct runtime *runtime, const struct runtime_p
 
 	run->context = *context;
 	run->attempt = attempt;
-	run->log_dir = request_pod_log_dir(runtime->options.pod_logs_dir, meta->namespace_, meta->name, meta->uid,
-					   run->action.arena);
+	run->log_dir = runtime_request_pod_log_dir(runtime->options.pod_logs_dir, meta->namespace_, meta->name,
+						   meta->uid, run->action.arena);
 	return &run->action.task;
 }
 
@@ -166,7 +166,7 @@ struct start {
 	size_t n_ips;
 	int32_t restart_count;
 
-	struct request_image image;
+	struct runtime_request_image image;
 	struct env_object *objects;
 	size_t n_objects, object_at;
 	struct env env;
@@ -209,8 +209,9 @@ static void link_log(void *owner)
 	const Meta__ObjectMeta *meta = start->context.pod->metadata;
 	const char *log =
 		arena_printf(start->action.arena, "%s/%s", start->sandbox->log_directory, start->config->log_path);
-	const char *link_path = request_log_link(options->container_logs_dir, meta->name, meta->namespace_,
-						 start->container->name, start->action.outcome.id, start->action.arena);
+	const char *link_path =
+		runtime_request_log_link(options->container_logs_dir, meta->name, meta->namespace_,
+					 start->container->name, start->action.outcome.id, start->action.arena);
 
 	/* A log that is not there (another driver than files) would leave a link to nothing. */
 	if (access(log, F_OK) == 0 && symlink(log, link_path) < 0 && errno != EEXIST)
@@ -270,7 +271,7 @@ static void prepared(void *owner, const void *result, const struct err *err)
 	struct action *action = &start->action;
 	struct runtime *runtime = action->runtime;
 	Cri__CreateContainerRequest request = CRI__CREATE_CONTAINER_REQUEST__INIT;
-	struct request_container input = {
+	struct runtime_request_container input = {
 		.options = &runtime->options,
 		.node = &runtime->node,
 		.context = &start->context,
@@ -288,9 +289,9 @@ static void prepared(void *owner, const void *result, const struct err *err)
 		return;
 	if (start->file_err.code)
 		failure = start->file_err;
-	else if (request_sandbox(&runtime->options, &runtime->node, &start->context, start->sandbox_attempt,
-				 start->resolv_conf, action->arena, &start->sandbox, &notes, &failure) == 0)
-		request_container(&input, action->arena, &start->config, &failure);
+	else if (runtime_request_sandbox(&runtime->options, &runtime->node, &start->context, start->sandbox_attempt,
+					 start->resolv_conf, action->arena, &start->sandbox, &notes, &failure) == 0)
+		runtime_request_container(&input, action->arena, &start->config, &failure);
 	if (failure.code) {
 		start_failed(start, "CreateContainerConfigError", failure.text, failure.code);
 		return;
@@ -398,11 +399,11 @@ static void build_env(struct start *start)
 	struct err err = { 0 };
 
 	if (env_build(&input, action->arena, &start->env, &err) < 0 ||
-	    request_check_non_root(context->pod, start->container, &start->image, &err) < 0) {
+	    runtime_request_check_non_root(context->pod, start->container, &start->image, &err) < 0) {
 		start_failed(start, "CreateContainerConfigError", err.text, err.code);
 		return;
 	}
-	if (request_wants_hosts(context->pod, start->container, start->n_ips) &&
+	if (runtime_request_wants_hosts(context->pod, start->container, start->n_ips) &&
 	    dns_pod_name(context->pod, options->cluster_domain, action->arena, &start->host, &start->domain, &err) <
 		    0) {
 		start_failed(start, "CreateContainerConfigError", err.text, err.code);
@@ -490,9 +491,9 @@ struct task *runtime_start_container(struct runtime *runtime, const struct runti
 	start->ips = arena_alloc(arena, (sandbox->n_ips + 1) * sizeof *start->ips);
 	for (size_t i = 0; i < sandbox->n_ips; i++)
 		start->ips[start->n_ips++] = arena_strdup(arena, sandbox->ips[i]);
-	start->log_dir = arena_printf(
-		arena, "%s/%s",
-		request_pod_log_dir(runtime->options.pod_logs_dir, meta->namespace_, meta->name, meta->uid, arena),
-		container->name);
+	start->log_dir = arena_printf(arena, "%s/%s",
+				      runtime_request_pod_log_dir(runtime->options.pod_logs_dir, meta->namespace_,
+								  meta->name, meta->uid, arena),
+				      container->name);
 	return &start->action.task;
 }
