@@ -21,13 +21,13 @@ struct cri {
 	int64_t timeout_ms;
 };
 
-#define METHOD(service, name, request, response)                                                 \
-	{                                                                                        \
-		"/runtime.v1." #service "/" #name, #name, &cri__##request##_request__descriptor, \
-			&cri__##response##_response__descriptor                                  \
+#define METHOD(service, name, symbol)                                                           \
+	{                                                                                       \
+		"/runtime.v1." #service "/" #name, #name, &cri__##symbol##_request__descriptor, \
+			&cri__##symbol##_response__descriptor                                   \
 	}
-#define RUNTIME(name, symbol) METHOD(RuntimeService, name, symbol, symbol)
-#define IMAGE(name, symbol) METHOD(ImageService, name, symbol, symbol)
+#define RUNTIME(name, symbol) METHOD(RuntimeService, name, symbol)
+#define IMAGE(name, symbol) METHOD(ImageService, name, symbol)
 
 static const struct method {
 	const char *path, *name;
@@ -39,13 +39,11 @@ static const struct method {
 	[CRI_REMOVE_POD_SANDBOX] = RUNTIME(RemovePodSandbox, remove_pod_sandbox),
 	[CRI_POD_SANDBOX_STATUS] = RUNTIME(PodSandboxStatus, pod_sandbox_status),
 	[CRI_LIST_POD_SANDBOX] = RUNTIME(ListPodSandbox, list_pod_sandbox),
-	[CRI_STREAM_POD_SANDBOXES] = RUNTIME(StreamPodSandboxes, stream_pod_sandboxes),
 	[CRI_CREATE_CONTAINER] = RUNTIME(CreateContainer, create_container),
 	[CRI_START_CONTAINER] = RUNTIME(StartContainer, start_container),
 	[CRI_STOP_CONTAINER] = RUNTIME(StopContainer, stop_container),
 	[CRI_REMOVE_CONTAINER] = RUNTIME(RemoveContainer, remove_container),
 	[CRI_LIST_CONTAINERS] = RUNTIME(ListContainers, list_containers),
-	[CRI_STREAM_CONTAINERS] = RUNTIME(StreamContainers, stream_containers),
 	[CRI_CONTAINER_STATUS] = RUNTIME(ContainerStatus, container_status),
 	[CRI_UPDATE_CONTAINER_RESOURCES] = RUNTIME(UpdateContainerResources, update_container_resources),
 	[CRI_REOPEN_CONTAINER_LOG] = RUNTIME(ReopenContainerLog, reopen_container_log),
@@ -55,23 +53,18 @@ static const struct method {
 	[CRI_PORT_FORWARD] = RUNTIME(PortForward, port_forward),
 	[CRI_CONTAINER_STATS] = RUNTIME(ContainerStats, container_stats),
 	[CRI_LIST_CONTAINER_STATS] = RUNTIME(ListContainerStats, list_container_stats),
-	[CRI_STREAM_CONTAINER_STATS] = RUNTIME(StreamContainerStats, stream_container_stats),
 	[CRI_POD_SANDBOX_STATS] = RUNTIME(PodSandboxStats, pod_sandbox_stats),
 	[CRI_LIST_POD_SANDBOX_STATS] = RUNTIME(ListPodSandboxStats, list_pod_sandbox_stats),
-	[CRI_STREAM_POD_SANDBOX_STATS] = RUNTIME(StreamPodSandboxStats, stream_pod_sandbox_stats),
 	[CRI_UPDATE_RUNTIME_CONFIG] = RUNTIME(UpdateRuntimeConfig, update_runtime_config),
 	[CRI_STATUS] = RUNTIME(Status, status),
 	[CRI_CHECKPOINT_CONTAINER] = RUNTIME(CheckpointContainer, checkpoint_container),
 	[CRI_CHECKPOINT_POD] = RUNTIME(CheckpointPod, checkpoint_pod),
 	[CRI_RESTORE_POD] = RUNTIME(RestorePod, restore_pod),
-	[CRI_GET_CONTAINER_EVENTS] = METHOD(RuntimeService, GetContainerEvents, get_events, container_event),
 	[CRI_LIST_METRIC_DESCRIPTORS] = RUNTIME(ListMetricDescriptors, list_metric_descriptors),
 	[CRI_LIST_POD_SANDBOX_METRICS] = RUNTIME(ListPodSandboxMetrics, list_pod_sandbox_metrics),
-	[CRI_STREAM_POD_SANDBOX_METRICS] = RUNTIME(StreamPodSandboxMetrics, stream_pod_sandbox_metrics),
 	[CRI_RUNTIME_CONFIG] = RUNTIME(RuntimeConfig, runtime_config),
 	[CRI_UPDATE_POD_SANDBOX_RESOURCES] = RUNTIME(UpdatePodSandboxResources, update_pod_sandbox_resources),
 	[CRI_LIST_IMAGES] = IMAGE(ListImages, list_images),
-	[CRI_STREAM_IMAGES] = IMAGE(StreamImages, stream_images),
 	[CRI_IMAGE_STATUS] = IMAGE(ImageStatus, image_status),
 	[CRI_PULL_IMAGE] = IMAGE(PullImage, pull_image),
 	[CRI_REMOVE_IMAGE] = IMAGE(RemoveImage, remove_image),

@@ -26,24 +26,18 @@ struct rpc_client {
 	size_t n_calls;
 };
 
-/*
- * A call runs up to two batches: the whole of a unary call is one; a stream has one for its status and one at a time
- * for the next message. The call ends when no batch is out.
- */
+/* The whole of a call is one batch of operations. */
 struct call {
 	struct task task;
 	struct rpc_client *client;
 	grpc_call *call;
 	task_done_fn *done;
-	void (*message)(void *owner, const void *bytes, size_t size);
 	void *owner;
-	struct queue_tag status_tag, message_tag;
+	struct queue_tag tag;
 	grpc_byte_buffer *request, *answer; /* the request lives until its batch has ended */
 	grpc_metadata_array initial, trailing;
 	grpc_status_code code;
 	grpc_slice details;
-	int batches; /* out */
-	bool ended;  /* the status is known */
 };
 
 /* ---- texts ---- */
@@ -173,8 +167,10 @@ static char *message_of(const struct call *call)
 	return steal_pointer(&said);
 }
 
-static void finish(struct call *call)
+/* A batch with RECV_STATUS_ON_CLIENT always succeeds; the status tells. */
+static void finish(void *owner, bool ok)
 {
+	struct call *call = owner;
 	_cleanup_free_ char *message = message_of(call);
 	struct rpc_reply reply = { .code = (int)call->code, .message = message, .bytes = "" };
 	grpc_byte_buffer_reader reader;
@@ -204,27 +200,6 @@ static void finish(struct call *call)
 	free(call);
 }
 
-static void batch_ended(struct call *call)
-{
-	if (--call->batches == 0 && call->ended)
-		finish(call);
-}
-
-static void status_came(void *owner, bool ok)
-{
-	struct call *call = owner;
-
-	(void)ok; /* a batch with RECV_STATUS_ON_CLIENT always succeeds; the status tells */
-	call->ended = true;
-	batch_ended(call);
-}
-
-static void start_batch(struct call *call, const grpc_op *ops, size_t n, struct queue_tag *tag)
-{
-	call->batches++;
-	base_assert(grpc_call_start_batch(call->call, ops, n, tag, NULL) == GRPC_CALL_OK);
-}
-
 static void call_cancel(struct task *task)
 {
 	grpc_call_cancel(container_of(task, struct call, task)->call, NULL);
@@ -249,7 +224,7 @@ static struct call *call_new(struct rpc_client *client, const char *method, int6
 	call->details = grpc_empty_slice();
 	grpc_metadata_array_init(&call->initial);
 	grpc_metadata_array_init(&call->trailing);
-	queue_tag_init(&call->status_tag, client->loop, status_came, call);
+	queue_tag_init(&call->tag, client->loop, finish, call);
 	grpc_slice path = grpc_slice_from_copied_string(method);
 	call->call = grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue_get(), path, NULL,
 					      deadline(deadline_ms), NULL);
@@ -267,11 +242,13 @@ static grpc_byte_buffer *request_of(const void *bytes, size_t size)
 	return request;
 }
 
-/* The four ops that open a call and wait for its status; a unary call adds its answer. */
-static void start_call(struct call *call, const void *bytes, size_t size, bool with_answer)
+struct task *rpc_call(struct rpc_client *client, const char *method, const void *bytes, size_t size,
+		      int64_t deadline_ms, task_done_fn *done, void *owner)
 {
+	struct call *call = call_new(client, method, deadline_ms, done, owner);
+
 	call->request = request_of(bytes, size);
-	grpc_op ops[6] = {
+	grpc_op ops[] = {
 		{ .op = GRPC_OP_SEND_INITIAL_METADATA },
 		{ .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->request },
 		{ .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT },
@@ -284,52 +261,6 @@ static void start_call(struct call *call, const void *bytes, size_t size, bool w
 		{ .op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->answer },
 	};
 
-	start_batch(call, ops, with_answer ? 6 : 5, &call->status_tag);
-}
-
-struct task *rpc_call(struct rpc_client *client, const char *method, const void *bytes, size_t size,
-		      int64_t deadline_ms, task_done_fn *done, void *owner)
-{
-	struct call *call = call_new(client, method, deadline_ms, done, owner);
-
-	start_call(call, bytes, size, true);
-	return &call->task;
-}
-
-static void next_message(struct call *call)
-{
-	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->answer };
-
-	start_batch(call, &op, 1, &call->message_tag);
-}
-
-static void message_came(void *owner, bool ok)
-{
-	struct call *call = owner;
-	grpc_byte_buffer *answer = steal_pointer(&call->answer);
-	grpc_byte_buffer_reader reader;
-
-	if (ok && answer && grpc_byte_buffer_reader_init(&reader, answer)) {
-		grpc_slice bytes = grpc_byte_buffer_reader_readall(&reader);
-
-		grpc_byte_buffer_reader_destroy(&reader);
-		call->message(call->owner, GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes));
-		grpc_slice_unref(bytes);
-		next_message(call);
-	}
-	if (answer)
-		grpc_byte_buffer_destroy(answer);
-	batch_ended(call);
-}
-
-struct task *rpc_stream(struct rpc_client *client, const char *method, const void *bytes, size_t size,
-			void (*message)(void *owner, const void *bytes, size_t size), task_done_fn *done, void *owner)
-{
-	struct call *call = call_new(client, method, 0, done, owner);
-
-	call->message = message;
-	queue_tag_init(&call->message_tag, client->loop, message_came, call);
-	start_call(call, bytes, size, false);
-	next_message(call);
+	base_assert(grpc_call_start_batch(call->call, ops, ARRAY_LEN(ops), &call->tag, NULL) == GRPC_CALL_OK);
 	return &call->task;
 }

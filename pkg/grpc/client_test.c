@@ -13,7 +13,7 @@
 #include "pkg/grpc/queue.h"
 #include "pkg/test/test.h"
 
-enum { TOO_BIG = RPC_MESSAGE_MAX + 1, MANY = 3 };
+enum { TOO_BIG = RPC_MESSAGE_MAX + 1 };
 
 static struct loop *loop;
 static grpc_server *server;
@@ -26,7 +26,6 @@ struct serving {
 	grpc_byte_buffer *request, *answer;
 	struct queue_tag came, read, sent, closed;
 	int cancelled, batches;
-	int left; /* answers of a stream still to be sent */
 };
 
 static void accept_next(void);
@@ -63,35 +62,16 @@ static bool is_method(const struct serving *serving, const char *name)
 	return grpc_slice_str_cmp(serving->details.method, name) == 0;
 }
 
-static void send_status(struct serving *serving, grpc_status_code code, const char *text, bool head)
+static void send_status(struct serving *serving, grpc_status_code code, const char *text)
 {
 	grpc_slice details = grpc_slice_from_copied_string(text);
-	grpc_op ops[3] = { { .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
-			     .data.send_status_from_server = { .status = code, .status_details = &details } } };
-	size_t n = 1;
+	grpc_op ops[] = { { .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
+			    .data.send_status_from_server = { .status = code, .status_details = &details } },
+			  { .op = GRPC_OP_SEND_INITIAL_METADATA },
+			  { .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = serving->answer } };
 
-	if (head)
-		ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_INITIAL_METADATA };
-	if (serving->answer && head)
-		ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = serving->answer };
-	batch(serving, ops, n, &serving->sent);
+	batch(serving, ops, serving->answer ? 3 : 2, &serving->sent);
 	grpc_slice_unref(details);
-}
-
-static void piece_sent(void *owner, bool ok)
-{
-	struct serving *serving = owner;
-
-	if (ok && serving->left-- > 0) {
-		grpc_op ops[2] = { { .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = serving->answer },
-				   { .op = GRPC_OP_SEND_INITIAL_METADATA } };
-
-		batch(serving, ops, serving->left == MANY - 1 ? 2 : 1, &serving->sent);
-	} else if (ok) {
-		queue_tag_init(&serving->sent, loop, ended, serving);
-		send_status(serving, GRPC_STATUS_OK, "", false);
-	}
-	ended(serving, ok);
 }
 
 static void request_read(void *owner, bool ok)
@@ -99,25 +79,19 @@ static void request_read(void *owner, bool ok)
 	struct serving *serving = owner;
 
 	if (is_method(serving, "/t/Missing")) {
-		send_status(serving, GRPC_STATUS_NOT_FOUND, "no such thing", true);
+		send_status(serving, GRPC_STATUS_NOT_FOUND, "no such thing");
 	} else if (is_method(serving, "/t/Big")) {
 		grpc_slice slice = grpc_slice_malloc(TOO_BIG);
 
 		memset(GRPC_SLICE_START_PTR(slice), 0, TOO_BIG);
 		serving->answer = grpc_raw_byte_buffer_create(&slice, 1);
 		grpc_slice_unref(slice);
-		send_status(serving, GRPC_STATUS_OK, "", true);
+		send_status(serving, GRPC_STATUS_OK, "");
 	} else if (is_method(serving, "/t/Echo")) {
 		serving->answer = grpc_byte_buffer_copy(serving->request);
-		send_status(serving, GRPC_STATUS_OK, "", true);
-	} else if (is_method(serving, "/t/Many")) {
-		serving->answer = grpc_byte_buffer_copy(serving->request);
-		serving->left = MANY;
-		queue_tag_init(&serving->sent, loop, piece_sent, serving);
-		serving->batches++;
-		piece_sent(serving, true);
+		send_status(serving, GRPC_STATUS_OK, "");
 	} else if (!is_method(serving, "/t/Mute")) {
-		send_status(serving, GRPC_STATUS_UNIMPLEMENTED, "unknown", true);
+		send_status(serving, GRPC_STATUS_UNIMPLEMENTED, "unknown");
 	}
 	ended(serving, ok);
 }
@@ -195,7 +169,6 @@ struct seen {
 	int calls, code, errno_;
 	size_t size;
 	char bytes[64], text[256];
-	int messages;
 };
 
 static void done(void *owner, const void *result, const struct err *err)
@@ -210,14 +183,6 @@ static void done(void *owner, const void *result, const struct err *err)
 	seen->errno_ = err ? err->code : 0;
 	snprintf(seen->text, sizeof seen->text, "%.200s", err ? err->text : "");
 	loop_stop(loop);
-}
-
-static void message(void *owner, const void *bytes, size_t size)
-{
-	struct seen *seen = owner;
-
-	seen->messages++;
-	seen->size += size;
 }
 
 static struct rpc_client *start(const char *path)
@@ -281,31 +246,15 @@ TEST(answers)
 	stop(client);
 }
 
-TEST(streams_end_after_their_last_message)
+TEST(cancel_ends_a_call_that_nobody_answers)
 {
 	char path[108];
 	struct rpc_client *client = start(socket_path(path));
-	struct seen seen = { 0 };
-
-	rpc_stream(client, "/t/Many", "hello", 5, message, done, &seen);
-	loop_run(loop);
-	CHECK_STR("status", seen.text, "");
-	CHECK_INT("messages", seen.messages, ==, MANY);
-	stop(client);
-}
-
-TEST(cancel_ends_a_call_and_a_stream_that_nobody_answers)
-{
-	char path[108];
-	struct rpc_client *client = start(socket_path(path));
-	struct seen call = { 0 }, stream = { 0 };
+	struct seen call = { 0 };
 
 	task_cancel(rpc_call(client, "/t/Mute", "", 0, 0, done, &call));
 	loop_run(loop);
 	CHECK_INT("call", call.errno_, ==, -ECANCELED);
-	task_cancel(rpc_stream(client, "/t/Mute", "", 0, message, done, &stream));
-	loop_run(loop);
-	CHECK_INT("stream", stream.errno_, ==, -ECANCELED);
 	stop(client);
 }
 

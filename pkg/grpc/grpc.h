@@ -48,7 +48,7 @@ void rpc_client_free(struct rpc_client *client); /* all its tasks must have ende
 struct rpc_reply {
 	int code;            /* enum rpc_code */
 	const char *message; /* of the status, never NULL */
-	const void *bytes;   /* the answer; empty on failure and at the end of a stream */
+	const void *bytes;   /* the answer; empty on failure */
 	size_t size;
 };
 
@@ -59,9 +59,5 @@ struct rpc_reply {
  */
 struct task *rpc_call(struct rpc_client *client, const char *method, const void *bytes, size_t size,
 		      int64_t deadline_ms, task_done_fn *done, void *owner);
-
-/* One request, many answers: each goes to `message`, the status to `done`. */
-struct task *rpc_stream(struct rpc_client *client, const char *method, const void *bytes, size_t size,
-			void (*message)(void *owner, const void *bytes, size_t size), task_done_fn *done, void *owner);
 
 int rpc_errno(int code); /* negative errno for a status, 0 for RPC_OK */
