@@ -10,7 +10,6 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "kubelet/api/call.h"
@@ -217,12 +216,11 @@ static bool wants_upgrade(const struct gate_request *request)
 }
 
 /* A session's frames are small and wait for each other: with Nagle's algorithm each step of it costs 40 ms. */
-static void send_at_once(int fd, const struct sockaddr *address)
+static void send_at_once(int fd)
 {
 	int on = 1;
 
-	if (address->sa_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 static void dial(struct call *call, const char *url)
@@ -257,7 +255,7 @@ static void dial(struct call *call, const char *url)
 		connect_failed(dialing, errno);
 		return;
 	}
-	send_at_once(dialing->fd, &dialing->url.address.any);
+	send_at_once(dialing->fd);
 	loop_timer_start(&dialing->deadline, DIAL_MS);
 	dialing->watch = loop_fd_watch(call->api->options.loop, dialing->fd, LOOP_WRITE, dial_ready, dialing);
 }

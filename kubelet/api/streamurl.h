@@ -2,12 +2,11 @@
 #pragma once
 /*
  * The URL at which a runtime streams a session. It comes from another process, so it is held to what it must be: plain
- * HTTP to this machine itself (a loopback address with a port). A runtime that was taken over cannot
- * make the kubelet dial anybody else. Pure.
+ * HTTP to this machine itself (a loopback address with a port). A runtime that was taken over cannot make the kubelet
+ * dial anybody else. Pure.
  */
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "pkg/base/arena.h"
 #include "pkg/base/err.h"
@@ -19,7 +18,6 @@ struct stream_url {
 		struct sockaddr any;
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
-		struct sockaddr_un unix_;
 	} address;
 	socklen_t address_size;
 	const char *host; /* for the Host header */
