@@ -88,17 +88,11 @@ TEST(a_new_bundle_is_seen)
 	loop_free(world.loop);
 }
 
-static void stop(void *owner)
-{
-	loop_stop(owner);
-}
-
 TEST(a_bundle_without_a_certificate_changes_nothing)
 {
 	struct world world = { 0 };
 	struct cert_options options = options_of(&world);
 	static const char old[] = "-----BEGIN CERTIFICATE-----\nold";
-	struct loop_timer limit = { 0 };
 	struct certs *certs;
 	struct err err;
 
@@ -107,9 +101,7 @@ TEST(a_bundle_without_a_certificate_changes_nothing)
 	CHECK_OK(certs_new(&options, &certs, &err), &err);
 	certs_start(certs);
 	CHECK_OK(file_replace(world.x509.clientcafile, "oops", 4, 0644, &err), &err);
-	loop_timer_init(&limit, world.loop, stop, world.loop);
-	loop_timer_start(&limit, 1000); /* it looks 200 ms after the change */
-	loop_run(world.loop);
+	test_run(world.loop, 1000); /* it looks 200 ms after the change */
 	CHECK_INT("not told", world.changes, ==, 0);
 	CHECK_STR("the former one is in force", certs_material(certs)->client_ca, old);
 	CHECK("the pair too", str_has_prefix(certs_material(certs)->key, "-----BEGIN"));

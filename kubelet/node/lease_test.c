@@ -69,11 +69,9 @@ static void run(struct world *world, const char *const *answers, int n)
 static void end(struct world *world)
 {
 	lease_free(world->lease);
-	loop_timer_start(&world->limit, SETTLE_MS);
-	loop_run(world->loop);
+	test_run(world->loop, SETTLE_MS);
 	kube_free(world->kube);
-	loop_timer_start(&world->limit, SETTLE_MS);
-	loop_run(world->loop);
+	test_run(world->loop, SETTLE_MS);
 	fake_http_free(world->fake);
 	buf_done(&world->log);
 	loop_free(world->loop);

@@ -6,6 +6,8 @@
 #include "pkg/base/file.h"
 #include "pkg/test/test.h"
 
+enum { TURN_MS = 10 }; /* long enough for what is posted */
+
 struct bench {
 	struct loop *loop;
 	struct pleg *pleg;
@@ -68,17 +70,6 @@ static void bench_end(struct bench *bench)
 	loop_free(bench->loop);
 	buf_done(&bench->changed);
 	fake_cri_end();
-}
-
-/* Long enough for what is posted. */
-static void loop_turn(struct bench *bench)
-{
-	struct loop_timer timer;
-
-	loop_timer_init(&timer, bench->loop, on_stopped, bench);
-	loop_timer_start(&timer, 10);
-	loop_run(bench->loop);
-	loop_timer_stop(&timer);
 }
 
 static void wait_changes(struct bench *bench, size_t n)
@@ -304,7 +295,7 @@ TEST(a_cancelled_refresh_does_not_wait_for_a_runtime_that_hangs)
 	first = pleg_refresh(bench.pleg, "u-1", on_refreshed, &bench);
 	second = pleg_refresh(bench.pleg, "u-1", on_refreshed, &bench);
 	while (!fake.n_hanging)
-		loop_turn(&bench);
+		test_run(bench.loop, TURN_MS);
 	task_cancel(first);
 	task_cancel(first);
 	loop_run(bench.loop);
@@ -314,7 +305,7 @@ TEST(a_cancelled_refresh_does_not_wait_for_a_runtime_that_hangs)
 	task_cancel(second);
 	loop_run(bench.loop);
 	CHECK_INT("ended", bench.n_refreshed, ==, 2);
-	loop_turn(&bench);
+	test_run(bench.loop, TURN_MS);
 	CHECK_INT("nobody does", fake.n_hanging, ==, 0);
 	CHECK("what was known still is", pleg_get(bench.pleg, "u-1") != NULL);
 
@@ -339,13 +330,13 @@ TEST(a_cancelled_refresh_leaves_the_read_of_a_relist_alone)
 	fake.hangs[CRI_POD_SANDBOX_STATUS] = true;
 	add_sandbox("u-1");
 	while (!fake.n_hanging)
-		loop_turn(&bench);
+		test_run(bench.loop, TURN_MS);
 	task = pleg_refresh(bench.pleg, "u-1", on_refreshed, &bench);
-	loop_turn(&bench);
+	test_run(bench.loop, TURN_MS);
 	task_cancel(task);
 	loop_run(bench.loop);
 	CHECK_INT("ended", bench.code, ==, -ECANCELED);
-	loop_turn(&bench);
+	test_run(bench.loop, TURN_MS);
 	CHECK_INT("still read", fake.n_hanging, ==, 1);
 	bench_end(&bench);
 }

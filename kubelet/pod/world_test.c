@@ -27,7 +27,6 @@ enum { TURN_MS = 5, TURNS_MAX = 2000, N_CGROUPS = 2 };
 /* Static, as nothing takes a world apart. */
 static struct bench {
 	struct loop *loop;
-	struct loop_timer timer;
 	struct arena *arena;
 	struct pleg *pleg;
 	struct world *world;
@@ -170,22 +169,11 @@ static void stopped(void *owner)
 	bench.stopped = true;
 }
 
-static void stop_loop(void *owner)
-{
-	loop_stop(bench.loop);
-}
-
-static void turn(void)
-{
-	loop_timer_start(&bench.timer, TURN_MS);
-	loop_run(bench.loop);
-}
-
 #define WAIT(what, condition)                             \
 	do {                                              \
 		for (int i = 0; !(condition); i++) {      \
 			CHECK_INT(what, i, <, TURNS_MAX); \
-			turn();                           \
+			test_run(bench.loop, TURN_MS);    \
 		}                                         \
 	} while (0)
 
@@ -225,7 +213,6 @@ static void begin(void)
 			    "{\"metadata\":{\"name\":\"n\"},"
 			    "\"status\":{\"allocatable\":{\"pods\":\"9\",\"cpu\":\"2\",\"memory\":\"1Gi\"}}}",
 			    bench.arena);
-	loop_timer_init(&bench.timer, bench.loop, stop_loop, NULL);
 	fake_cri_begin(bench.loop);
 	fake.images[fake.n_images++] = "nginx";
 	config.server = fake_http_url(fake_http_new(bench.loop, called, NULL));
@@ -322,7 +309,7 @@ TEST(what_no_pod_knows_goes_wherever_it_is)
 	start();
 	set_pod("u-4", "", "");
 	WAIT("runs", runs());
-	turn();
+	test_run(bench.loop, TURN_MS);
 	CHECK("nothing goes before the sources are read",
 	      fake.sandboxes[0].ready && has_dir("u-2") && *bench.cgroups[1]);
 
@@ -386,7 +373,7 @@ TEST(a_slow_cgroup_keeps_nothing_else_waiting)
 	set_pod("u-1", "", "");
 	WAIT("begun", bench.slowed);
 	pods_stop(bench.pods, stopped, NULL);
-	turn();
+	test_run(bench.loop, TURN_MS);
 	CHECK("it runs to its end", !bench.stopped);
 	bench.slow = false;
 	WAIT("stopped", bench.stopped);

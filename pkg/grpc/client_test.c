@@ -275,11 +275,8 @@ TEST(a_server_that_returns_is_found_again)
 	start_server(path);
 	do {
 		struct seen again = { 0 };
-		struct loop_timer pause;
 
-		loop_timer_init(&pause, loop, (void (*)(void *))loop_stop, loop);
-		loop_timer_start(&pause, 50);
-		loop_run(loop);
+		test_run(loop, 50);
 		rpc_call(client, "/t/Echo", "hello", 5, 20000, done, &again);
 		loop_run(loop);
 		seen = again;

@@ -67,11 +67,9 @@ static void run(struct world *world, int want)
 static void end(struct world *world)
 {
 	kube_events_free(world->events);
-	loop_timer_start(&world->limit, SETTLE_MS);
-	loop_run(world->loop);
+	test_run(world->loop, SETTLE_MS);
 	kube_free(world->kube);
-	loop_timer_start(&world->limit, SETTLE_MS);
-	loop_run(world->loop);
+	test_run(world->loop, SETTLE_MS);
 	fake_http_free(world->fake);
 	loop_free(world->loop);
 }

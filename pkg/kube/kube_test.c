@@ -71,8 +71,7 @@ static void end(struct world *world)
 {
 	CHECK_INT("ended once", world->n_done, ==, 1);
 	kube_free(world->kube);
-	loop_timer_start(&world->limit, SETTLE_MS);
-	loop_run(world->loop);
+	test_run(world->loop, SETTLE_MS);
 	fake_http_free(world->fake);
 	loop_free(world->loop);
 }

@@ -110,15 +110,13 @@ static void run(struct world *world, void (*script)(struct world *world, struct 
 
 	free_it(world);
 	world->until = NULL;
-	loop_timer_start(&world->limit, SETTLE_MS); /* its request ends */
-	loop_run(world->loop);
+	test_run(world->loop, SETTLE_MS); /* its request ends */
 }
 
 static void end(struct world *world)
 {
 	kube_free(world->kube);
-	loop_timer_start(&world->limit, SETTLE_MS);
-	loop_run(world->loop);
+	test_run(world->loop, SETTLE_MS);
 	fake_http_free(world->fake);
 	buf_done(&world->log);
 	loop_free(world->loop);

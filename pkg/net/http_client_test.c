@@ -111,8 +111,7 @@ static void end(struct world *world)
 {
 	loop_timer_stop(&world->later);
 	http_client_free(world->client);
-	loop_timer_start(&world->limit, SETTLE_MS);
-	loop_run(world->loop);
+	test_run(world->loop, SETTLE_MS);
 	fake_http_free(world->fake);
 	buf_done(&world->pieces);
 	loop_free(world->loop);

@@ -51,3 +51,7 @@ void test_check_mem(const char *file, int line, const char *what, const char *ex
 
 /* A folder of the test's own, removed after it. */
 const char *test_folder(void);
+
+/* Runs the loop for so long: what has been posted, or is about to end in the background, comes to its end. */
+struct loop;
+void test_run(struct loop *loop, int64_t ms);
