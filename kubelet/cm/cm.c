@@ -85,8 +85,8 @@ static int apply(const struct cm *cm, const char *group, const struct cm_values 
 /* ---- huge pages ---- */
 
 /* A group below one that reserves may do so too; older kernels know no reservations. */
-static int limit_huge_pages(const struct cm *cm, const char *group, const struct huge_page *page, int64_t bytes,
-			    struct err *err)
+static int limit_huge_page(const struct cm *cm, const char *group, const struct huge_page *page, int64_t bytes,
+			   struct err *err)
 {
 	bool v2 = cm->layout.v2;
 	char file[64];
@@ -102,37 +102,24 @@ static int limit_huge_pages(const struct cm *cm, const char *group, const struct
 	return 0;
 }
 
-static int limit_pod_huge_pages(const struct cm *cm, const char *group, const Core__Pod *pod, struct err *err)
+/* Of a pod, or with NULL of a group of the node: classes take what the node has, which its own group limits. */
+static int limit_huge_pages(const struct cm *cm, const char *group, const Core__Pod *pod, struct err *err)
 {
-	int code = 0;
+	for (size_t i = 0; i < cm->n_huge_pages; i++) {
+		const struct huge_page *page = &cm->huge_pages[i];
+		int64_t bytes = group == cm->pods ? page->total_bytes : HUGE_PAGES_ALL;
 
-	for (size_t i = 0; code == 0 && i < cm->n_huge_pages; i++)
-		code = limit_huge_pages(cm, group, &cm->huge_pages[i], cm_pod_huge_pages(pod, cm->huge_pages[i].bytes),
-					err);
-	return code;
+		if (limit_huge_page(cm, group, page, pod ? cm_pod_huge_pages(pod, page->bytes) : bytes, err) < 0)
+			return err->code;
+	}
+	return 0;
 }
 
-/* The classes take what the node has, which its own group limits. */
 static int limit_class_huge_pages(struct cm *cm, struct err *err)
 {
-	int code = 0;
+	int code = limit_huge_pages(cm, cm->of_qos[CM_BURSTABLE], NULL, err);
 
-	for (size_t i = 0; code == 0 && i < cm->n_huge_pages; i++) {
-		code = limit_huge_pages(cm, cm->of_qos[CM_BURSTABLE], &cm->huge_pages[i], HUGE_PAGES_ALL, err);
-		if (code == 0)
-			code = limit_huge_pages(cm, cm->of_qos[CM_BEST_EFFORT], &cm->huge_pages[i], HUGE_PAGES_ALL,
-						err);
-	}
-	return code;
-}
-
-static int limit_node_huge_pages(const struct cm *cm, struct err *err)
-{
-	int code = 0;
-
-	for (size_t i = 0; code == 0 && i < cm->n_huge_pages; i++)
-		code = limit_huge_pages(cm, cm->pods, &cm->huge_pages[i], cm->huge_pages[i].total_bytes, err);
-	return code;
+	return code == 0 ? limit_huge_pages(cm, cm->of_qos[CM_BEST_EFFORT], NULL, err) : code;
 }
 
 static int64_t read_number(const char *path)
@@ -252,7 +239,7 @@ int cm_limit_node(const struct cm *cm, struct err *err)
 		.pids = allocatable(cm, options->capacity_pids, options->reserved_pids),
 	};
 
-	if (apply(cm, cm->pods, &node, err) < 0 || limit_node_huge_pages(cm, err) < 0)
+	if (apply(cm, cm->pods, &node, err) < 0 || limit_huge_pages(cm, cm->pods, NULL, err) < 0)
 		return err_wrap(err, "Failed to update Node Allocatable Limits \"%s\"", cm->pods);
 	return 0;
 }
@@ -307,7 +294,7 @@ int cm_pod_create(const struct cm *cm, const Core__Pod *pod, struct err *err)
 	if (cm_pod_path(cm, pod, group, err) < 0)
 		return err->code;
 	if (cgroup_make(&cm->layout, group, err) < 0 || apply(cm, group, &values, err) < 0 ||
-	    limit_pod_huge_pages(cm, group, pod, err) < 0)
+	    limit_huge_pages(cm, group, pod, err) < 0)
 		return err_wrap(err, "failed to create container for %s", group);
 	return 0;
 }
