@@ -11,7 +11,7 @@
 #include "pkg/base/log.h"
 #include "pkg/codec/duration.h"
 
-enum { TEXT_MAX = 2 << 20 };
+enum { TEXT_MAX = 2 << 20 }; /* a refusal may quote the path and escape it; a head has at most 1 MiB */
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
 

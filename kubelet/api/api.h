@@ -46,7 +46,7 @@ struct api_check {
 	void *owner;
 };
 
-enum { API_CHECKS_MAX = 8 };
+enum { API_CHECKS_MAX = 8 }; /* stock has two */
 
 struct api_options {
 	struct loop *loop;

@@ -18,10 +18,11 @@
 #include "pkg/net/digest.h"
 
 enum {
-	KEY_BYTES = 32,
-	PATH_CACHED_MAX = 10000, /* stock keeps no answer for longer attributes */
-	SPEC_MAX = 1 << 20,
-	REVIEW_TIMEOUT_MS = 30000,
+	KEY_BYTES = 32,            /* as many as the digest that it keys */
+	PATH_CACHED_MAX = 10000,   /* stock keeps no answer for longer attributes */
+	SPEC_MAX = 1 << 20,        /* a path and who asks for it: a head has no more */
+	PROTOCOLS_MAX = 1 << 20,   /* the same */
+	REVIEW_TIMEOUT_MS = 30000, /* an API server that answers at all answers far sooner; stock waits for ever */
 };
 
 #define AUTHENTICATED "system:authenticated"
@@ -110,7 +111,7 @@ static int decode_token(const char *text, struct arena *arena, const char **ret_
 int auth_protocol_token(const char *const *values, size_t n, struct arena *arena, const char **ret_token,
 			const char **ret_rest)
 {
-	_cleanup_buf_ struct buf rest = BUF_INIT(1 << 20);
+	_cleanup_buf_ struct buf rest = BUF_INIT(PROTOCOLS_MAX);
 	const char *token = NULL;
 
 	for (size_t i = 0; i < n; i++) {

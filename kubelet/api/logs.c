@@ -27,9 +27,9 @@
 #include "pkg/cri/cri.h"
 
 enum {
-	PIECE_BYTES = 64 << 10,
-	ASK_PERIOD_MS = 1000, /* stock's logForceCheckPeriod */
-	EVENTS_BYTES = 4096,
+	PIECE_BYTES = 64 << 10, /* read at a time; then other clients have their turn */
+	ASK_PERIOD_MS = 1000,   /* stock's logForceCheckPeriod */
+	EVENTS_BYTES = 4096,    /* of inotify at a time, more than one of them can have */
 };
 
 struct log_stream {

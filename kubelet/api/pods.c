@@ -8,8 +8,8 @@
 #include "pkg/codec/pbjson.h"
 
 enum {
-	CONFIG_MAX = 4 << 20,
-	PODS_MAX = 10000, /* of one list; maxPods is 110 by default and was never above a few hundred */
+	CONFIG_MAX = 4 << 20, /* the file has at most 1 MiB; JSON escapes and defaults make it longer */
+	PODS_MAX = 10000,     /* of one list; maxPods is 110 by default and was never above a few hundred */
 };
 
 static const struct gate_header json_headers[] = { { "Content-Type", "application/json" } };

@@ -5,7 +5,7 @@
 #include "pkg/base/rand.h"
 #include "pkg/kube/kube.h"
 
-enum { TRIES = 5, FIRST_WAIT_MS = 500, JITTER_PERCENT = 20 };
+enum { TRIES = 5, FIRST_WAIT_MS = 500, JITTER_PERCENT = 20 }; /* stock's, as is half as long again each time */
 
 static void ask(void *owner);
 

@@ -24,7 +24,7 @@ enum {
 	DIAL_MS = 5000,     /* the runtime is on this machine */
 	ANSWER_MS = 30000,  /* to the first byte of its answer: as long as clients wait for a stream */
 	HEAD_MAX = 1 << 20, /* the client's own limit */
-	PORTS_MAX = 1000,
+	PORTS_MAX = 1000,   /* of one session; a client names a few */
 };
 
 struct dialing {

@@ -41,7 +41,7 @@ static int set_address(const char *host, int64_t port, struct stream_url *url)
 /* How much of a URL may be told: its path holds the token of a session, and before an "@" may be a password. */
 static int told_size(const char *text)
 {
-	enum { TOLD_MAX = 200 };
+	enum { TOLD_MAX = 200 }; /* enough to see what it is */
 	const char *authority = strstr(text, "://");
 	size_t size = authority ? (size_t)(authority - text) + 3 : strcspn(text, ":");
 

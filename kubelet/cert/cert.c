@@ -12,8 +12,8 @@
 
 enum {
 	FILE_MAX = 1024 * 1024, /* a bundle of every CA there is has 220 KiB */
-	LOOK_MS = 60000,
-	SETTLE_MS = 200, /* a writer replaces certificate and key one after the other */
+	LOOK_MS = 60000,        /* stock's period */
+	SETTLE_MS = 200,        /* a writer replaces certificate and key one after the other */
 };
 
 struct certs {

@@ -12,10 +12,10 @@
 enum cm_qos { CM_GUARANTEED, CM_BURSTABLE, CM_BEST_EFFORT };
 
 enum {
-	CM_SHARES_MIN = 2,
+	CM_SHARES_MIN = 2, /* the kernel's least, and its most */
 	CM_SHARES_MAX = 262144,
 	CM_QUOTA_MIN_US = 1000, /* the kernel's least quota */
-	CM_PERIOD_US = 100000,
+	CM_PERIOD_US = 100000,  /* the kernel's default, and stock's */
 };
 
 enum cm_qos cm_qos_class(const Core__Pod *pod);

@@ -10,9 +10,9 @@
 #include "pkg/codec/pb.h"
 
 enum {
-	RETRY_FIRST_MS = 200, /* of a creation, doubling */
+	RETRY_FIRST_MS = 200, /* of a creation, doubling; stock's numbers */
 	RETRY_LAST_MS = 7000,
-	UID_WAIT_MS = 200,
+	UID_WAIT_MS = 200,  /* the node is about to be registered */
 	TIMEOUT_MS = 10000, /* a renewal that takes longer than the period is as good as none */
 };
 

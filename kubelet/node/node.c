@@ -18,9 +18,9 @@
 #include "pkg/kube/listwatch.h"
 
 enum {
-	REGISTER_FIRST_MS = 100,
+	REGISTER_FIRST_MS = 100, /* doubling; stock's two */
 	REGISTER_LAST_MS = 7000,
-	RUNTIME_CHECK_MS = 5000,
+	RUNTIME_CHECK_MS = 5000,   /* how often the runtime is asked for its status, as in stock */
 	IMAGES_MS = 30000,         /* how old the list of images may become, as in stock */
 	RUNTIME_DOWN_MS = 30000,   /* since it last said that it is ready */
 	FAST_STATUS_MS = 1000,     /* until the node is ready for the first time */

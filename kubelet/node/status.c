@@ -14,7 +14,11 @@
 #include "pkg/codec/pb.h"
 #include "pkg/codec/quantity.h"
 
-enum { IMAGE_NAMES_MAX = 5, MILLI_PER_CPU = 1000 };
+enum {
+	IMAGE_NAMES_MAX = 5, /* of one image; upstream's number */
+	MILLI_PER_CPU = 1000,
+	COMPLAINTS_BYTES = 8192, /* a condition's message: a few sentences, and the runtime's own */
+};
 
 /* ---- capacity and allocatable ---- */
 
@@ -379,7 +383,7 @@ int node_status_network(const Cri__StatusResponse *runtime, struct err *err)
 /* In stock's order: the runtime's answering, our own parts, the runtime's words. */
 static void set_ready(const struct node_status_input *in, Core__NodeStatus *status, struct arena *arena)
 {
-	struct complaints complaints = { .text = BUF_INIT(8192) };
+	struct complaints complaints = { .text = BUF_INIT(COMPLAINTS_BYTES) };
 
 	if (!in->runtime_was_ready)
 		complain(&complaints, "container runtime status check may not have completed yet");

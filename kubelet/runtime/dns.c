@@ -7,10 +7,10 @@
 #include "pkg/codec/pb.h"
 
 enum {
-	HOST_NAME_MAX_CHARS = 63,
-	FQDN_MAX_CHARS = 64, /* what the kernel takes */
-	NAMESERVERS_MAX = 3, /* MAXNS of every libc */
-	SEARCHES_MAX = 32,
+	HOST_NAME_MAX_CHARS = 63, /* of a DNS label */
+	FQDN_MAX_CHARS = 64,      /* what the kernel takes */
+	NAMESERVERS_MAX = 3,      /* MAXNS of every libc */
+	SEARCHES_MAX = 32,        /* the three of the API */
 	SEARCH_MAX_CHARS = 253,
 	SEARCHES_MAX_CHARS = 2048,
 };

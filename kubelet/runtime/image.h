@@ -12,7 +12,7 @@
 enum image_policy { IMAGE_IF_NOT_PRESENT, IMAGE_ALWAYS, IMAGE_NEVER };
 
 enum {
-	IMAGE_BACKOFF_FIRST_MS = 10 * 1000, /* as upstream */
+	IMAGE_BACKOFF_FIRST_MS = 10 * 1000, /* the three as upstream */
 	IMAGE_BACKOFF_MAX_MS = 300 * 1000,
 	IMAGE_BACKOFF_FORGET_MS = 2 * IMAGE_BACKOFF_MAX_MS,
 };

@@ -12,11 +12,11 @@
 #include "pkg/sys/huge_pages.h"
 
 enum {
-	OOM_GUARANTEED = -997,  /* after kubelet and kube-proxy, -999 */
-	OOM_BEST_EFFORT = 1000, /* first to go */
-	OOM_BURSTABLE_MIN = 3,  /* a guaranteed container that uses all memory reaches 1000 - 997 */
-	CRITICAL_PRIORITY = 2000000000,
-	PAGE_BYTES = 4096,
+	OOM_GUARANTEED = -997,          /* after kubelet and kube-proxy, -999 */
+	OOM_BEST_EFFORT = 1000,         /* first to go */
+	OOM_BURSTABLE_MIN = 3,          /* a guaranteed container that uses all memory reaches 1000 - 997 */
+	CRITICAL_PRIORITY = 2000000000, /* system-cluster-critical, the lowest of them */
+	PAGE_BYTES = 4096,              /* memory.high comes in whole ones */
 };
 
 /* ---- who goes first ---- */

@@ -14,9 +14,9 @@
 #include "pkg/sys/huge_pages.h"
 
 enum {
-	CPUS_MAX = 8192,      /* CONFIG_NR_CPUS of the largest distribution kernels */
-	GRACE_DEFAULT_S = 30, /* of the API */
-	SYS_FILE_MAX = 64 * 1024,
+	CPUS_MAX = 8192,             /* CONFIG_NR_CPUS of the largest distribution kernels */
+	GRACE_DEFAULT_S = 30,        /* of the API */
+	OWN_CGROUPS_MAX = 64 * 1024, /* /proc/self/cgroup: one line on v2 */
 };
 
 /* Docker's list, as every runtime has it (moby oci/defaults.go). */
@@ -65,7 +65,7 @@ static void read_hugepage_sizes(struct arena *arena, struct runtime_request_node
 
 static bool has_swap_limits(bool cgroup_v2)
 {
-	_cleanup_buf_ struct buf own = BUF_INIT(SYS_FILE_MAX);
+	_cleanup_buf_ struct buf own = BUF_INIT(OWN_CGROUPS_MAX);
 	char path[PATH_MAX];
 	const char *line;
 	struct err err = { 0 };

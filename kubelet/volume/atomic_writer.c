@@ -20,8 +20,8 @@
 
 enum {
 	VERSION_NAME_MAX = 64, /* "..2026_11_25_08_00_00.1234567890" */
-	NAME_TRIES = 100,
-	DEPTH_MAX = 2048, /* a path of 4096 characters has no more parts */
+	NAME_TRIES = 100,      /* one in four billion is taken */
+	DEPTH_MAX = 2048,      /* a path of 4096 characters has no more parts */
 };
 
 /* ---- what is there ---- */

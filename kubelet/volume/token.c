@@ -13,7 +13,7 @@
 
 enum {
 	AGE_MAX_S = 24 * 3600, /* a token is renewed after a day, however long it lives */
-	JITTER_S = 10,
+	JITTER_S = 10,         /* stock's: not all tokens of a node are asked for at once */
 	DEFAULT_LIFE_S = 3600, /* what the API server sets when a projection says nothing */
 };
 

@@ -5,7 +5,7 @@
 
 #include "config/kubelet.pb-c.h"
 
-enum { DURATION_TEXT_MAX = 32 };
+enum { DURATION_TEXT_MAX = 32 }; /* "-2562047h47m16.854775808s" is the longest */
 
 /* Whole text; -EINVAL on a missing or unknown unit and past the range. "0" needs no unit. */
 int duration_parse(const char *text, int64_t *ret_ns);

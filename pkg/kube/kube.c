@@ -15,9 +15,9 @@
 enum {
 	LINE_MAX_BYTES = 16 << 20, /* etcd holds objects below 2 MiB; JSON escapes may grow them */
 	WATCH_IDLE_MS = 0,         /* a quiet watch is healthy; dead peers are found by TCP keep-alive */
-	TOKEN_MAX = 64 * 1024,
-	PEM_MAX = 1024 * 1024,
-	RELOAD_MS = 60000, /* how often certificate files are looked at; client-go takes 5 minutes */
+	TOKEN_MAX = 64 * 1024,     /* a service account's has 1 KiB */
+	PEM_MAX = 1024 * 1024,     /* a certificate with its chain has a few KiB */
+	RELOAD_MS = 60000,         /* how often certificate files are looked at; client-go takes 5 minutes */
 };
 
 struct kube {

@@ -14,10 +14,10 @@
 #include "pkg/codec/pbjson.h"
 
 enum {
-	BACKOFF_FIRST_MS = 800,
+	BACKOFF_FIRST_MS = 800, /* client-go's two */
 	BACKOFF_LAST_MS = 30000,
-	WATCH_MIN_S = 300, /* the server ends a watch after a random time between this and its double */
-	SHORT_WATCH_MS = 1000,
+	WATCH_MIN_S = 300,     /* the server ends a watch after a random time between this and its double */
+	SHORT_WATCH_MS = 1000, /* one that ends sooner is suspicious: the next one waits as long; client-go's time */
 	BACKOFF_RESET_MS = 120000, /* a watch that held so long was well, client-go's time */
 };
 

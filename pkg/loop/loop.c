@@ -8,7 +8,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/clock.h"
 
-enum { SIGNALS_MAX = 65 };
+enum { SIGNALS_MAX = 65 }; /* Linux numbers them from 1 to 64 */
 
 struct posted {
 	struct posted *next;

@@ -13,9 +13,9 @@
 #include "pkg/base/list.h"
 
 enum {
-	CONNECT_TIMEOUT_MS = 10000,
-	KEEPALIVE_S = 30, /* a quiet connection is asked whether its peer is there */
-	DEAD_MS = 45000,  /* without an answer to that, or to what was sent, it is dead: client-go's 30 s + 15 s */
+	CONNECT_TIMEOUT_MS = 10000, /* a peer in reach answers in milliseconds */
+	KEEPALIVE_S = 30,           /* a quiet connection is asked whether its peer is there */
+	DEAD_MS = 45000, /* without an answer to that, or to what was sent, it is dead: client-go's 30 s + 15 s */
 };
 
 struct identity {

@@ -15,7 +15,7 @@
 
 enum {
 	HTTP_BODY_MAX = 64 * 1024 * 1024, /* a list of every pod of a dense node is about 5 MiB */
-	HTTP_HEADERS_MAX = 8,
+	HTTP_HEADERS_MAX = 8,             /* of one request; ours have three */
 };
 
 struct http_client;

@@ -31,13 +31,13 @@
  */
 
 enum {
-	WRITE_MAX_BYTES = 64 << 10,
+	WRITE_MAX_BYTES = 64 << 10,  /* encrypted in one go: four records, then others have their turn */
 	READ_AHEAD_BYTES = 48 << 10, /* three records; below what malloc takes from the system each time */
 	ACCEPTS_PER_TURN = 64,       /* then other connections have their turn */
 	ACCEPT_PAUSE_MS = 100,       /* descriptors ran out: a busy loop would not free any */
 	CHAIN_MAX_DEPTH = 10,        /* longer chains of certificates are somebody's attack */
 	NAME_MAX_BYTES = 4 << 10,    /* of one subject value: a user name of kubelets is below 300 */
-	ORGANIZATIONS_MAX = 256,
+	ORGANIZATIONS_MAX = 256,     /* groups of one client, who has a handful */
 };
 
 struct tls_server {
@@ -166,7 +166,7 @@ static const struct suite suites[] = {
 
 static int configure_ciphers(SSL_CTX *context, const struct tls_server_config *config, struct err *err)
 {
-	_cleanup_buf_ struct buf list = BUF_INIT(4096);
+	_cleanup_buf_ struct buf list = BUF_INIT(4096); /* all suites together have 600 bytes */
 
 	for (size_t i = 0; i < ARRAY_LEN(suites) && !config->n_cipher_suites; i++)
 		if (suites[i].is_default)

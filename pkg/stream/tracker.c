@@ -9,7 +9,7 @@
 #include "pkg/stream/spdy_dictionary.h"
 
 enum {
-	SPDY_HEAD_BYTES = 8,
+	SPDY_HEAD_BYTES = 8,                /* of every frame */
 	SPDY_BLOCK_MAX_BYTES = 64 << 10,    /* compressed; client-go's are below 200 */
 	SPDY_HEADERS_MAX_BYTES = 256 << 10, /* inflated */
 	SPDY_HEADERS_MAX = 1000,            /* as spdystream since CVE-2026-35469 */

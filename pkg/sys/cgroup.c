@@ -18,6 +18,7 @@ enum {
 	DEPTH_MAX = 64,        /* nested cgroups; runtimes of runtimes make about ten */
 	PROCS_MAX = 4 << 20,   /* bytes of cgroup.procs: more than all pids of a machine */
 	V2_CONTROLLERS = 5,    /* the first of the enum */
+	VALUE_MAX = 64 * 1024, /* bytes of one file; the longest are lists of CPUs */
 	CHILDREN_MAX = 100000, /* names below one group that are remembered */
 };
 
@@ -106,7 +107,7 @@ int cgroup_detect_in(const char *mountinfo, size_t size, const char *v2_controll
 int cgroup_detect(struct cgroup_layout *ret_layout, struct err *err)
 {
 	_cleanup_buf_ struct buf table = BUF_INIT(MOUNTINFO_MAX);
-	_cleanup_buf_ struct buf v2 = BUF_INIT(4096);
+	_cleanup_buf_ struct buf v2 = BUF_INIT(4096); /* a line of some ten words */
 	struct err ignored;
 
 	if (mountinfo_read(&table, err) < 0)
@@ -148,7 +149,7 @@ static int path_of(const struct cgroup_layout *layout, int controller, const cha
 static int copy_cpuset(const char *parent, const char *path, const char *file, struct err *err)
 {
 	char from[PATH_MAX + 32], to[PATH_MAX + 32];
-	_cleanup_buf_ struct buf value = BUF_INIT(65536);
+	_cleanup_buf_ struct buf value = BUF_INIT(VALUE_MAX);
 
 	snprintf(to, sizeof to, "%s/%s", path, file);
 	if (file_read(to, &value, err) < 0)
@@ -263,7 +264,7 @@ int cgroup_write(const struct cgroup_layout *layout, enum cgroup_controller cont
 int cgroup_read(const struct cgroup_layout *layout, enum cgroup_controller controller, const char *group,
 		const char *file, char *into, size_t size, struct err *err)
 {
-	_cleanup_buf_ struct buf value = BUF_INIT(65536);
+	_cleanup_buf_ struct buf value = BUF_INIT(VALUE_MAX);
 	char path[PATH_MAX];
 
 	if (file_of(layout, controller, group, file, path, err) < 0 || file_read(path, &value, err) < 0)

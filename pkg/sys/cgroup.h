@@ -32,7 +32,7 @@ enum cgroup_controller {
 	CGROUP_CONTROLLERS
 };
 
-enum { CGROUP_MOUNT_MAX = 256 };
+enum { CGROUP_MOUNT_MAX = 256 }; /* "/sys/fs/cgroup/net_cls,net_prio" is the longest in practice */
 
 struct cgroup_layout {
 	bool v2;

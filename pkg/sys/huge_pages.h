@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 enum {
-	HUGE_PAGES_MAX = 8, /* two sizes on x86, four on arm64 */
-	HUGE_PAGE_NAME_MAX = 24,
+	HUGE_PAGES_MAX = 8,      /* two sizes on x86, four on arm64 */
+	HUGE_PAGE_NAME_MAX = 24, /* any number of 64 bits and its unit */
 };
 
 struct huge_page {
