@@ -35,7 +35,7 @@ struct node {
 	struct arena *status_arena;
 	Core__NodeStatus *status; /* as last computed */
 	struct arena *sent_arena;
-	Core__NodeStatus *sent; /* as last accepted by the API */
+	Core__NodeStatus *sent; /* to the API, unless it failed */
 	int64_t sent_ms;
 
 	/* The runtime's answers, each kept in its own arena. */
@@ -48,12 +48,12 @@ struct node {
 	struct kube_listwatch *watch;
 	struct arena *seen_arena;
 	Core__Node *seen;
+	int64_t seen_ms;
 
 	struct lease *lease;
 	struct loop_timer register_timer, runtime_timer, status_timer;
 	int64_t register_delay_ms;
 	bool registered, started, was_ready, runtime_was_ready;
-	bool overwritten; /* by another hand: the node controller says Unknown of a node that was away */
 	struct task *register_task, *status_task;
 };
 
@@ -106,6 +106,21 @@ static void tell_changes(struct node *node, const Core__NodeStatus *before, cons
 		tell(node, "NodeNotReady");
 }
 
+/* By another hand: the node controller says Unknown of a node that was away. */
+static bool is_overwritten(const struct node *node)
+{
+	if (!node->sent || node->status_task || node->seen_ms <= node->sent_ms)
+		return false;
+	for (size_t i = 0; i < node->sent->n_conditions; i++) {
+		const Core__NodeCondition *ours = node->sent->conditions[i];
+		const Core__NodeCondition *there = node_status_condition(node->seen->status, ours->type);
+
+		if (!there || !str_eq(there->status, ours->status))
+			return true;
+	}
+	return false;
+}
+
 static void compute_status(struct node *node)
 {
 	struct arena *arena = arena_new();
@@ -121,9 +136,9 @@ static void compute_status(struct node *node)
 		.runtime_was_ready = node->runtime_was_ready,
 		.runtime_is_down = runtime_is_down(node),
 		.images = node->images,
-		.before = node->status && !node->overwritten ? node->status
-			  : node->seen                       ? node->seen->status
-							     : NULL,
+		.before = node->status && !is_overwritten(node) ? node->status
+			  : node->seen                          ? node->seen->status
+								: NULL,
 		.now_s = clock_wall_s(),
 	};
 
@@ -149,18 +164,16 @@ static void status_sent(void *owner, const void *result, const struct err *err)
 
 	(void)result;
 	node->status_task = NULL;
-	if (err) {
-		log_error(err, "Error updating node status, will retry", NULL);
-		arena_free(node->sent_arena);
-		node->sent_arena = NULL;
-		node->sent = NULL;
-		if (err->code == -ENOENT)
-			node->registered = false;
-		if (err->code == -ENOENT)
-			loop_timer_start(&node->register_timer, 0);
+	if (!err)
 		return;
+	log_error(err, "Error updating node status, will retry", NULL);
+	arena_free(node->sent_arena);
+	node->sent_arena = NULL;
+	node->sent = NULL;
+	if (err->code == -ENOENT) {
+		node->registered = false;
+		loop_timer_start(&node->register_timer, 0);
 	}
-	node->sent_ms = loop_now_ms(node->options.loop);
 }
 
 /* The API merges addresses by their type, so that of two InternalIPs one would be lost. */
@@ -192,6 +205,7 @@ static void send_status(struct node *node)
 	arena_free(node->sent_arena);
 	node->sent_arena = arena_new();
 	node->sent = (Core__NodeStatus *)pb_copy(&node->status->base, node->sent_arena);
+	node->sent_ms = loop_now_ms(node->options.loop);
 }
 
 static void status_tick(void *owner)
@@ -205,9 +219,8 @@ static void status_tick(void *owner)
 	if (node->registered && !node->status_task) {
 		bool due = loop_now_ms(node->options.loop) - node->sent_ms >= report;
 
-		if (due || !node->sent || node->overwritten || !node_status_is_same(node->sent, node->status))
+		if (due || !node->sent || is_overwritten(node) || !node_status_is_same(node->sent, node->status))
 			send_status(node);
-		node->overwritten = false;
 	}
 	/* 4 % of jitter keeps many nodes apart. */
 	loop_timer_start(&node->status_timer, ready ? period + rand_below((uint32_t)MAX(period / 25, (int64_t)1))
@@ -471,17 +484,6 @@ static void register_node(void *owner)
 
 /* ---- the own object ---- */
 
-static bool is_overwritten(const Core__NodeStatus *sent, const Core__NodeStatus *seen)
-{
-	for (size_t i = 0; i < sent->n_conditions; i++) {
-		const Core__NodeCondition *there = node_status_condition(seen, sent->conditions[i]->type);
-
-		if (!there || !str_eq(there->status, sent->conditions[i]->status))
-			return true;
-	}
-	return false;
-}
-
 static void own_set(void *owner, ProtobufCMessage *object, struct arena *arena)
 {
 	struct node *node = owner;
@@ -489,7 +491,7 @@ static void own_set(void *owner, ProtobufCMessage *object, struct arena *arena)
 	arena_free(node->seen_arena);
 	node->seen_arena = arena;
 	node->seen = (Core__Node *)object;
-	node->overwritten = node->sent && !node->status_task && is_overwritten(node->sent, node->seen->status);
+	node->seen_ms = loop_now_ms(node->options.loop);
 	lease_set_node_uid(node->lease, node->seen->metadata->uid);
 	node->options.seen(node->options.owner, node->seen);
 }
