@@ -40,8 +40,8 @@ static bool is_overwritten(const struct worker *worker)
 {
 	const Core__Pod *pod = worker->object.pod;
 
-	return worker->echo && worker->echo->status && pod->status && is_newer(version(pod), version(worker->echo)) &&
-	       !status_equal(pod->status, worker->echo->status);
+	return worker->echo && pod->status && is_newer(version(pod), worker->echo_version) &&
+	       !status_equal(pod->status, worker->echo);
 }
 
 static bool needs_write(const struct worker *worker, const Core__PodStatus *status)
@@ -104,10 +104,11 @@ static void patched(void *owner, const void *result, const struct err *err)
 		arena_free(worker->told_arena);
 		worker->told_arena = steal_pointer(&worker->sent_arena);
 		worker->told = worker->sent;
-		if (pod) {
+		if (pod && pod->status) {
 			arena_free(worker->echo_arena);
 			worker->echo_arena = arena_new();
-			worker->echo = PB_COPY((Core__Pod *)(uintptr_t)pod, worker->echo_arena);
+			worker->echo = PB_COPY(pod->status, worker->echo_arena);
+			worker->echo_version = arena_text(worker->echo_arena, version(pod));
 		}
 	}
 	arena_free(worker->sent_arena);

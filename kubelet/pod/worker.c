@@ -359,7 +359,8 @@ static void step_failed(struct worker *worker, const struct pods_outcome *outcom
 	int64_t retry_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : RETRY_MS;
 	char name[KUBE_POD_NAME_MAX];
 
-	if (worker->doing == PLAN_PREPARE)
+	/* Somebody may have removed the cgroup: it is made again before the next try. */
+	if (worker->doing == PLAN_PREPARE || worker->doing == PLAN_RUN_SANDBOX || worker->doing == PLAN_START_CONTAINER)
 		worker->prepared = false;
 	if (worker->doing == PLAN_UNMOUNT || worker->doing == PLAN_DESTROY_CGROUP)
 		retry_ms = RETRY_CLEAN_MS;

@@ -45,7 +45,8 @@ struct worker {
 	struct arena *told_arena, *sent_arena;
 	Core__PodStatus *told, *sent;
 	struct arena *echo_arena;
-	Core__Pod *echo;
+	Core__PodStatus *echo;
+	const char *echo_version; /* of the object with that status */
 	bool delete_sent;
 	int64_t write_at_ms, write_not_before_ms; /* write_at_ms 0: nothing to write was noticed yet */
 
