@@ -11,7 +11,6 @@
 #include <time.h>
 
 #include "pkg/base/base.h"
-#include "pkg/base/clock.h"
 
 enum {
 	CHUNK_LINE_MAX_BYTES = 4096,  /* Go's limit of a chunk-size line */
@@ -539,14 +538,14 @@ int http_head_feed(struct http_head *head, const void *bytes, size_t size, size_
 	return 0;
 }
 
-void http_head_refuse(struct buf *into, const struct http_head *head)
+void http_head_refuse(struct buf *into, const struct http_head *head, int64_t wall_s)
 {
 	const char *reason = http_reason(head->refusal), *text = head->refusal_text;
 
 	if (head->refusal == 417) {
 		char date[32];
 
-		http_date(clock_wall_ns() / 1000000000, date);
+		http_date(wall_s, date);
 		buf_printf(into, "HTTP/1.1 417 %s\r\nConnection: close\r\nDate: %s\r\nContent-Length: 0\r\n\r\n",
 			   reason, date);
 		return;

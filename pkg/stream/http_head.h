@@ -67,8 +67,8 @@ int http_head_feed(struct http_head *head, const void *bytes, size_t size, size_
 const char *http_head_get(const struct http_head *head, const char *name);
 const char *http_head_get_nth(const struct http_head *head, const char *name, size_t nth);
 
-/* The answer that Go gives to a head it refuses; the connection is closed after it. */
-void http_head_refuse(struct buf *into, const struct http_head *head);
+/* The answer that Go gives to a head it refuses, with the wall clock's seconds; the connection is closed after it. */
+void http_head_refuse(struct buf *into, const struct http_head *head, int64_t wall_s);
 
 const char *http_reason(int status); /* "Not Found"; "" for unknown ones */
 

@@ -158,6 +158,23 @@ TEST(absolute_targets_and_zero_bytes)
 	}
 }
 
+TEST(an_expectation_that_cannot_be_met_is_417_with_a_date)
+{
+	static const char text[] = "GET / HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n";
+	struct http_head head;
+	struct buf answer = BUF_INIT(1000);
+	size_t taken;
+
+	http_head_init(&head, false);
+	CHECK_INT("feed", http_head_feed(&head, text, strlen(text), &taken), ==, -EBADMSG);
+	http_head_refuse(&answer, &head, 784887151);
+	CHECK_STR("answer", buf_text(&answer),
+		  "HTTP/1.1 417 Expectation Failed\r\nConnection: close\r\nDate: Tue, 15 Nov 1994 08:12:31 GMT\r\n"
+		  "Content-Length: 0\r\n\r\n");
+	buf_done(&answer);
+	http_head_done(&head);
+}
+
 TEST(a_head_past_the_limit_is_431)
 {
 	struct http_head head;
@@ -172,7 +189,7 @@ TEST(a_head_past_the_limit_is_431)
 	CHECK_INT("status", head.refusal, ==, 431);
 	struct buf answer = BUF_INIT(1000);
 
-	http_head_refuse(&answer, &head);
+	http_head_refuse(&answer, &head, 0);
 	CHECK_STR("answer", buf_text(&answer),
 		  "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
 		  "Connection: close\r\n\r\n431 Request Header Fields Too Large");

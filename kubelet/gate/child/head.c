@@ -4,6 +4,7 @@
 
 #include "kubelet/gate/child/internal.h"
 #include "pkg/base/base.h"
+#include "pkg/base/clock.h"
 #include "pkg/codec/pb.h"
 
 enum {
@@ -108,7 +109,7 @@ void head_discard_body(struct client *client)
 
 static void refuse_head(struct client *client)
 {
-	http_head_refuse(&client->out, &client->head);
+	http_head_refuse(&client->out, &client->head, clock_wall_s());
 	client_last_answer(client);
 }
 
