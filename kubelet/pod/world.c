@@ -20,6 +20,7 @@
 enum {
 	HOUSEKEEPING_MS = 2000,  /* stock's period of looking for what no pod knows */
 	NETWORK_RETRY_MS = 1000, /* stock's back-off of what may pass soon */
+	CGROUP_RETRY_MS = 100,   /* it is made again before */
 	ORPHAN_GRACE_S = 1,      /* stock's for pods that only the runtime knows */
 };
 
@@ -297,6 +298,11 @@ static int make_context(struct step_out *out, struct err *err)
 
 	if (cm_pod_path(world->options.cm, out->pod, path, err) < 0)
 		return err->code;
+	/* Where it was removed meanwhile the runtime would make one without limits. */
+	if (!cm_pod_exists(world->options.cm, out->pod)) {
+		out->outcome.retry_after_ms = CGROUP_RETRY_MS;
+		return err_set(err, -ENOENT, "the pod's cgroup %s is gone", path);
+	}
 	out->context.cgroup_parent = arena_strdup(out->arena, path);
 	if (volumes_pod_dir(world->volumes, out->uid, path, err) < 0)
 		return err->code;

@@ -67,6 +67,14 @@ int cm_pod_create(const struct cm *cm, const Core__Pod *pod, struct err *err)
 	return 0;
 }
 
+bool cm_pod_exists(const struct cm *cm, const Core__Pod *pod)
+{
+	for (size_t i = 0; i < N_CGROUPS; i++)
+		if (str_eq(bench.cgroups[i], pod->metadata->uid))
+			return true;
+	return false;
+}
+
 struct destroy {
 	struct task task;
 	task_done_fn *done;
@@ -350,6 +358,20 @@ TEST(a_cgroup_that_cannot_be_made_is_told)
 	WAIT("told", is_told("Warning FailedCreatePodContainer: failed to ensure that the pod: u-1 cgroups exist and "
 			     "are correctly applied: cannot make the cgroup /x: permission denied\n"));
 	CHECK("nothing else is done", !has_dir("u-1") && fake.n_sandboxes == 0);
+}
+
+TEST(a_cgroup_that_somebody_removed_is_made_again)
+{
+	begin();
+	start();
+	bench.network = "not ready";
+	set_pod("u-1", "", "");
+	WAIT("waits", is_told("Warning NetworkNotReady"));
+	CHECK_STR("prepared", bench.cgroups[0], "u-1");
+	bench.cgroups[0][0] = 0;
+	bench.network = NULL;
+	WAIT("runs", runs());
+	CHECK_STR("within its limits", bench.cgroups[0], "u-1");
 }
 
 TEST(folders_that_cannot_be_made_are_told)
