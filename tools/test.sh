@@ -33,7 +33,7 @@ count() {
 }
 
 on_v2() {
-	KUBELET=$1 e2e/uml/run.sh | sed "s/^e2e: /e2e-v2-$1: /"
+	KUBELET=$1 e2e/uml/run.sh | sed -u "s/^e2e: /e2e-v2-$1: /"
 }
 
 suite() {
@@ -58,7 +58,7 @@ rig=${RIG_ID:-1}
 # On the stock kubelet first, then on ours: a case that stock fails tests a wrong idea of Kubernetes.
 (
 	e2e/rig/install.sh
-	KUBELET=stock RIG_ID=$rig e2e/run.sh | sed 's/^e2e: /e2e-stock: /'
+	KUBELET=stock RIG_ID=$rig e2e/run.sh | sed -u 's/^e2e: /e2e-stock: /'
 ) >$logs/e2e-stock.log 2>&1 &
 stock=$!
 
@@ -71,7 +71,7 @@ suite interop make -s interop
 say "starting the end-to-end suites on ours"
 for part in 1 2; do
 	KUBELET=ours RIG_ID=$((rig + 60 + part)) E2E_JOBS=2 E2E_PART=$part/2 e2e/run.sh 2>&1 |
-		sed "s/^e2e: /e2e-$part: /" >$logs/e2e-$part.log &
+		sed -u "s/^e2e: /e2e-$part: /" >$logs/e2e-$part.log &
 	ours[part]=$!
 done
 wait $stock
