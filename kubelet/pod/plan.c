@@ -168,6 +168,8 @@ static struct plan_step plan_containers(const struct plan_input *input)
 		if (!status_restart_due(input->pod, latest))
 			continue;
 		left = MAX(plan_crash_wait(input, i), input->containers[i].not_before_ms - input->now_ms);
+		if (!input->prepared)
+			left = MAX(left, input->prepare_not_before_ms - input->now_ms);
 		if (left <= 0)
 			return start_container(i, latest);
 		wait_ms = sooner(wait_ms, left);
@@ -179,16 +181,23 @@ static struct plan_step plan_containers(const struct plan_input *input)
 	return input->refresh ? step(PLAN_MOUNT) : wait_until(wait_ms);
 }
 
-/* The cgroup of a pod with another spec is due other values, but not under what still runs with the old one. */
+static struct plan_step prepare(const struct plan_input *input)
+{
+	int64_t left_ms = input->prepare_not_before_ms - input->now_ms;
+
+	return left_ms > 0 ? wait_until(left_ms) : step(PLAN_PREPARE);
+}
+
+/* The cgroup of a pod with another spec is due other values; they wait for the next start. */
 static struct plan_step plan_life(const struct plan_input *input)
 {
 	struct plan_step next;
 
 	if (!input->mounted)
-		return step(input->prepared ? PLAN_MOUNT : PLAN_PREPARE);
+		return input->prepared ? step(PLAN_MOUNT) : prepare(input);
 	next = status_sandbox_problem(input->pod, input->observed) ? plan_sandbox(input) : plan_containers(input);
 	if (!input->prepared && (next.kind == PLAN_RUN_SANDBOX || next.kind == PLAN_START_CONTAINER))
-		return step(PLAN_PREPARE);
+		return prepare(input);
 	return next;
 }
 

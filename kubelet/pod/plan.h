@@ -46,15 +46,16 @@ struct plan_input {
 
 	bool ending;    /* it is to be stopped for good: deleted, finished, rejected, past its deadline */
 	bool gone;      /* the API object does not exist any more */
-	bool prepared;  /* by this process, for this spec */
+	bool prepared;  /* by this process, for this spec, and still there */
 	bool mounted;   /* by this process */
 	bool refresh;   /* volumes want to be looked at again; never in the way of containers */
 	bool unmounted; /* by this process */
 	bool cgroup_destroyed;
 	bool stale; /* `observed` may be older than the last step: no decision can be made on it */
 
-	int64_t not_before_ms; /* after a failed step of the pod as a whole; monotonic */
-	int64_t now_ms;        /* monotonic */
+	int64_t not_before_ms;         /* after a failed step of the pod as a whole; monotonic */
+	int64_t prepare_not_before_ms; /* after a failed PLAN_PREPARE, which only starts wait for; monotonic */
+	int64_t now_ms;                /* monotonic */
 	int64_t wall_ms;
 };
 

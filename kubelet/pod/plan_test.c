@@ -19,7 +19,7 @@ static uint64_t hash(const Core__Container *container)
  * without an address; "a:r" container a running, ":0" ":1" exited with that code, ":c" created, ":u" unknown, ":x"
  * running with another spec); what this process knows ("P" prepared, "M" mounted, "U" unmounted, "C" cgroup destroyed,
  * "E" ending, "G" gone, "D" being deleted, "R" refresh due, "T" not read since the last step, "L" a failed step holds
- * until later); the delay of a crash loop; what is wanted.
+ * until later, "l" so does one that prepared); the delay of a crash loop; what is wanted.
  */
 static const struct row {
 	const char *rule, *policy, *runtime, *known;
@@ -42,7 +42,12 @@ static const struct row {
 
 	{ "another spec prepares before a start", "Always", "S a:1 b:r", "M", 0, "prepare" },
 	{ "and before a sandbox", "Always", "s a:1 b:1", "M", 0, "prepare" },
-	{ "a failed one waits", "Always", "S a:1 b:r", "ML", 0, "wait 700" },
+	{ "a failed one waits", "Always", "S a:1 b:r", "Ml", 0, "wait 700" },
+	{ "also before a sandbox", "Always", "s a:1 b:1", "Ml", 0, "wait 700" },
+	{ "also at the very first", "Always", "", "l", 0, "wait 700" },
+	{ "what needs no start goes on: a refresh", "Always", "S a:1 b:r", "MRl", 0, "mount" },
+	{ "a kill", "Always", "S a:1 b:x", "Ml", 0, "kill changed container b" },
+	{ "and removals", "Always", "S a:1 b:r a:1", "Ml", 0, "remove a" },
 	{ "but nothing is prepared under what runs", "Always", "S a:r b:r", "M", 0, "nothing" },
 
 	{ "Always restarts a success", "Always", "S a:0 b:r", "PM", 0, "start a 1" },
@@ -207,6 +212,7 @@ static void check_row(const struct row *row)
 				    .unmounted = knows(row, 'U'),
 				    .cgroup_destroyed = knows(row, 'C'),
 				    .not_before_ms = knows(row, 'L') ? MONO_MS + 700 : 0,
+				    .prepare_not_before_ms = knows(row, 'l') ? MONO_MS + 700 : 0,
 				    .now_ms = MONO_MS,
 				    .wall_ms = WALL_MS };
 	struct plan_step step;

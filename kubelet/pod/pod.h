@@ -49,6 +49,8 @@ struct pods_world {
 	bool (*unread)(void *owner, const char *uid); /* there is something, but what could never be read */
 	uint64_t (*hash)(const Core__Container *container);
 
+	bool (*has_cgroup)(void *owner, const Core__Pod *pod); /* still, after PLAN_PREPARE */
+
 	/* May the pod run here? Else reason and message; texts in the arena. */
 	bool (*admit)(void *owner, const Core__Pod *pod, struct arena *arena, const char **ret_reason,
 		      const char **ret_message);

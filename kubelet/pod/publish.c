@@ -104,8 +104,10 @@ static void patched(void *owner, const void *result, const struct err *err)
 		arena_free(worker->told_arena);
 		worker->told_arena = steal_pointer(&worker->sent_arena);
 		worker->told = worker->sent;
+		arena_free(worker->echo_arena);
+		worker->echo_arena = NULL;
+		worker->echo = NULL;
 		if (pod && pod->status) {
-			arena_free(worker->echo_arena);
 			worker->echo_arena = arena_new();
 			worker->echo = PB_COPY(pod->status, worker->echo_arena);
 			worker->echo_version = arena_text(worker->echo_arena, version(pod));

@@ -134,6 +134,13 @@ static const struct runtime_pod *observed(void *owner, const char *uid)
 	return copied(&view, sizeof view);
 }
 
+static bool has_cgroup(void *owner, const Core__Pod *pod)
+{
+	const struct sim_pod *found = by_uid(pod->metadata->uid);
+
+	return found && found->prepared;
+}
+
 static bool unread(void *owner, const char *uid)
 {
 	struct sim_pod *pod = by_uid(uid);
@@ -472,8 +479,8 @@ static void delete (struct sim_pod *pod)
 static void start_kubelet(void)
 {
 	struct pods_options options = {
-		.world = { now_ms, wall_ms, wake_in, observed, unread, hash, admit, keep, release, act, patch,
-			   remove_object, event, NULL },
+		.world = { now_ms, wall_ms, wake_in, observed, unread, hash, has_cgroup, admit, keep, release, act,
+			   patch, remove_object, event, NULL },
 		.crash_loop = { 10000, 300000 },
 		.runtime_name = "containerd",
 	};
@@ -693,6 +700,11 @@ TEST(another_spec_prepares_the_cgroup_before_the_next_start)
 	pods_poke(sim.kubelet, pod->uid);
 	pass(60000);
 	CHECK("before it is started again", pod->prepared && pod->starts[0] + pod->starts[1] == 3);
+	pod->prepared = false;
+	end_container(&pod->containers[0], 1);
+	pods_poke(sim.kubelet, pod->uid);
+	pass(60000);
+	CHECK("so is one that somebody removed", pod->prepared && pod->starts[0] + pod->starts[1] == 4);
 	end_run();
 }
 

@@ -38,6 +38,12 @@ static const struct runtime_pod *observed(const struct worker *worker)
 	return worker->pods->options.world.observed(worker->pods->options.world.owner, worker->uid);
 }
 
+/* Where it was removed meanwhile the runtime would make one without limits. */
+static bool has_cgroup(const struct worker *worker)
+{
+	return worker->pods->options.world.has_cgroup(worker->pods->options.world.owner, worker->object.pod);
+}
+
 static bool is_unread(const struct worker *worker)
 {
 	return worker->pods->options.world.unread(worker->pods->options.world.owner, worker->uid);
@@ -324,13 +330,14 @@ static struct plan_input situation(struct worker *worker)
 		.hash = worker->pods->options.world.hash,
 		.ending = worker->ending,
 		.gone = worker->gone,
-		.prepared = worker->prepared,
+		.prepared = worker->prepared && has_cgroup(worker),
 		.mounted = worker->mounted,
 		.refresh = now_ms(worker) >= worker->refresh_at_ms,
 		.unmounted = worker->unmounted,
 		.cgroup_destroyed = worker->cgroup_destroyed,
 		.stale = worker->stale,
 		.not_before_ms = worker->not_before_ms,
+		.prepare_not_before_ms = worker->prepare_not_before_ms,
 		.now_ms = now_ms(worker),
 		.wall_ms = wall_ms(worker),
 	};
@@ -359,9 +366,6 @@ static void step_failed(struct worker *worker, const struct pods_outcome *outcom
 	int64_t retry_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : RETRY_MS;
 	char name[KUBE_POD_NAME_MAX];
 
-	/* Somebody may have removed the cgroup: it is made again before the next try. */
-	if (worker->doing == PLAN_PREPARE || worker->doing == PLAN_RUN_SANDBOX || worker->doing == PLAN_START_CONTAINER)
-		worker->prepared = false;
 	if (worker->doing == PLAN_UNMOUNT || worker->doing == PLAN_DESTROY_CGROUP)
 		retry_ms = RETRY_CLEAN_MS;
 	if (err->code != -ECANCELED)
@@ -374,6 +378,9 @@ static void step_failed(struct worker *worker, const struct pods_outcome *outcom
 			    outcome->message ? outcome->message : err->text);
 		worker->containers[worker->doing_container].not_before_ms = now_ms(worker) + retry_ms;
 		forget_restart(worker);
+	} else if (worker->doing == PLAN_PREPARE) {
+		worker->prepared = false;
+		worker->prepare_not_before_ms = now_ms(worker) + retry_ms;
 	} else if (worker->doing == PLAN_MOUNT && worker->mounted) {
 		worker->refresh_at_ms = now_ms(worker) + retry_ms;
 	} else {

@@ -31,7 +31,7 @@ struct worker {
 	char *reject_reason, *reject_message;
 	bool ending, past_deadline, gone;
 	bool prepared, mounted, unmounted, cgroup_destroyed, stale, said_sandbox_changed, released;
-	int64_t refresh_at_ms, not_before_ms;
+	int64_t refresh_at_ms, not_before_ms, prepare_not_before_ms;
 	int64_t seen_ms; /* wall clock: when the object came first; 0: not yet */
 
 	struct task *task; /* the step that is being done */

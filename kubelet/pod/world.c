@@ -20,7 +20,6 @@
 enum {
 	HOUSEKEEPING_MS = 2000,  /* stock's period of looking for what no pod knows */
 	NETWORK_RETRY_MS = 1000, /* stock's back-off of what may pass soon */
-	CGROUP_RETRY_MS = 100,   /* it is made again before */
 	ORPHAN_GRACE_S = 1,      /* stock's for pods that only the runtime knows */
 };
 
@@ -90,6 +89,13 @@ static bool unread(void *owner, const char *uid)
 	struct world *world = owner;
 
 	return pleg_is_unread(world->options.pleg, uid);
+}
+
+static bool has_cgroup(void *owner, const Core__Pod *pod)
+{
+	struct world *world = owner;
+
+	return cm_pod_exists(world->options.cm, pod);
 }
 
 /* ---- admission ---- */
@@ -298,11 +304,6 @@ static int make_context(struct step_out *out, struct err *err)
 
 	if (cm_pod_path(world->options.cm, out->pod, path, err) < 0)
 		return err->code;
-	/* Where it was removed meanwhile the runtime would make one without limits. */
-	if (!cm_pod_exists(world->options.cm, out->pod)) {
-		out->outcome.retry_after_ms = CGROUP_RETRY_MS;
-		return err_set(err, -ENOENT, "the pod's cgroup %s is gone", path);
-	}
 	out->context.cgroup_parent = arena_strdup(out->arena, path);
 	if (volumes_pod_dir(world->volumes, out->uid, path, err) < 0)
 		return err->code;
@@ -496,8 +497,8 @@ struct world *world_new(const struct world_options *options)
 {
 	struct world *world = xcalloc(1, sizeof *world);
 	struct pods_options pods = {
-		.world = { now_ms, wall_ms, wake_in, observed, unread, runtime_container_hash, admit, keep, release,
-			   act_on, patch, remove_object, world_event, world },
+		.world = { now_ms, wall_ms, wake_in, observed, unread, runtime_container_hash, has_cgroup, admit, keep,
+			   release, act_on, patch, remove_object, world_event, world },
 		.crash_loop = options->crash_loop,
 		.runtime_name = options->runtime_name,
 		.host_ips = options->host_ips,
