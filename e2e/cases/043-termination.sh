@@ -28,5 +28,5 @@ wait_for polite '.metadata.deletionTimestamp'
 wait_gone stubborn polite
 expect "polite finished its work" "$(tr '\n' ' ' <"$host/polite")" "start end "
 took=$(($(date +%s) - start))
-[ $took -ge 4 ] && [ $took -lt 30 ] || fail "the stubborn pod had 4 s of grace, gone after $took s"
+[ $took -ge 4 ] && [ $took -lt $((30 * E2E_SLOW)) ] || fail "the stubborn pod had 4 s of grace, gone after $took s"
 event_seen stubborn '^Normal Killing Stopping container c$' || fail "no Killing event: $(events stubborn)"
