@@ -29,7 +29,8 @@ sysctls=(vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops 
 	kernel.keys.root_maxbytes net.ipv4.ip_forward)
 # Stock programs use these whatever their settings say.
 folders=(/var/lib/kubelet /usr/libexec/kubernetes /run/containerd /var/log/containers /var/lib/cni)
-machine=$RIG/../machine
+rigs=$(dirname "$RIG") # $RIG itself is gone when the machine is restored
+machine=$rigs/machine
 
 begin() {
 	step=$((step + 1))
@@ -359,7 +360,7 @@ rmdir_gone() {
 
 other_rigs() {
 	local dir
-	for dir in "$RIG"/../*/; do
+	for dir in "$rigs"/*/; do
 		[ "$(basename "$dir")" = "$RIG_ID" ] || ! [ -e "$dir/owner" ] || return 0
 	done
 	return 1
