@@ -65,7 +65,7 @@ static void put_head(struct client *client, const Gate__Answer *answer, bool str
 		buf_append(out, header->value.data, header->value.len);
 		buf_puts(out, "\r\n");
 	}
-	http_date(clock_wall_ns() / 1000000000, date);
+	http_date(clock_wall_s(), date);
 	buf_printf(out, "Date: %s\r\n", date);
 	if (!streams && !counted && !no_body && answer->body.len <= COUNTED_BODY_BYTES) {
 		counted = true;

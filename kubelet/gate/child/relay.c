@@ -39,7 +39,7 @@ static void put_error(struct client *client, const char *text)
 	char date[32];
 
 	buf_clear(out);
-	http_date(clock_wall_ns() / 1000000000, date);
+	http_date(clock_wall_s(), date);
 	buf_printf(
 		out,
 		"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
