@@ -96,13 +96,16 @@ trap 'rm -f "$results"' EXIT
 together=() alone=()
 n_together=0 n_alone=0
 part=${E2E_PART:-1/1}
+in_part() { # N
+	[ $(($1 % ${part#*/})) = $((${part%/*} % ${part#*/})) ]
+}
 for file in $cases; do
 	if [ "$(field group "$file")" = alone ]; then
 		n_alone=$((n_alone + 1))
-		[ $((n_alone % ${part#*/})) != $((${part%/*} % ${part#*/})) ] || alone+=("$file")
+		! in_part $n_alone || alone+=("$file")
 	else
 		n_together=$((n_together + 1))
-		[ $((n_together % ${part#*/})) != $((${part%/*} % ${part#*/})) ] || together+=("$file")
+		! in_part $n_together || together+=("$file")
 	fi
 done
 echo "1..$((${#together[@]} + ${#alone[@]}))"
