@@ -32,6 +32,15 @@ node_api() {
 		"$@" "https://$NODE_IP:10250$path"
 }
 
+# gate: the process of our kubelet that faces the network
+gate() {
+	pgrep -P "$(rig_pid kubelet)" -x kubelet-gate
+}
+other_gate() { # THAN
+	local now
+	now=$(gate) && [ "$now" != "$1" ]
+}
+
 fail() {
 	say "FAILED at ${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}: $*"
 	exit 1

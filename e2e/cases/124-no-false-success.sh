@@ -10,13 +10,6 @@
 rounds=${ROUNDS:-5} # of each kind; make test-full runs 20
 busybox_pod c 'exec sleep 100000'
 wait_running c
-gate() {
-	pgrep -P "$(rig_pid kubelet)" -x kubelet-gate
-}
-other_gate() { # THAN
-	local now
-	now=$(gate) && [ "$now" != "$1" ]
-}
 kill_gate() {
 	local old start
 	old=$(gate)

@@ -5,13 +5,6 @@
 # group: alone
 . "$(dirname "$0")/../lib.sh"
 
-gate() {
-	pgrep -P "$(rig_pid kubelet)" -x kubelet-gate
-}
-new_gate() {
-	local now
-	now=$(gate) && [ "$now" != "$old" ]
-}
 works() {
 	[ "$(node_api /healthz 2>/dev/null)" = ok ]
 }
@@ -27,6 +20,6 @@ at_exit end_old
 kill -STOP "$old"
 lives
 rig_kill kubelet KILL
-wait_until 60 "there is a new gate" new_gate
+wait_until 60 "there is a new gate" other_gate "$old"
 wait_until 60 "the kubelet serves" works
 not lives || fail "the old gate lives: $(ps -f -p "$old")"
