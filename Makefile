@@ -109,9 +109,11 @@ help: ## this list
 
 all: build/kubelet ## the programs, in build/
 
-deps: $(DEPS)/lib/.done ## the libraries that Debian does not have in the form we need
+deps: $(DEPS)/lib/.done ## Debian packages that are missing, and the library that Debian does not have in our form
 $(DEPS)/lib/.done: tools/deps.sh
+	tools/install.sh
 	tools/deps.sh $(DEPS)
+$(gen_c) $(gen_h): | $(DEPS)/lib/.done
 $(foreach v,opt san fuzz,$(patsubst %.c,build/$(v)/%.o,$(wildcard pkg/net/*.c))): | $(DEPS)/lib/.done
 $(tests:%.c=build/unit/%) $(fuzzers:%.c=build/fuzzers/%) build/kubelet: | $(DEPS)/lib/.done
 
@@ -154,8 +156,6 @@ images: ## the test images, from Debian packages
 	e2e/images/build.sh
 
 up: ## a one-node cluster whose node is ours; ends in a shell inside the pod nginx
-	e2e/rig/install.sh
-	@if [ "$(KUBELET)" = ours ]; then $(MAKE) --no-print-directory all; fi
 	@e2e/rig/rig.sh up
 
 down: ## removes everything that `make up` made

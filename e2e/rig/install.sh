@@ -8,12 +8,4 @@ packages=(
 	mmdebstrap busybox-static gcc libc6-dev                   # images
 	jq curl python3-minimal procps util-linux openssl git ca-certificates # the rig and the cases
 )
-missing=()
-for package in "${packages[@]}"; do
-	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-done
-[ ${#missing[@]} -eq 0 ] && exit
-echo "installing ${missing[*]}" >&2
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+exec "$(dirname "${BASH_SOURCE[0]}")/../../tools/apt.sh" "${packages[@]}"

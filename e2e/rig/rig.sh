@@ -252,6 +252,7 @@ prepare() {
 	begin "Debian packages"
 	"$rig_home/install.sh"
 	if [ "$KUBELET" = ours ]; then
+		"$repo/tools/install.sh"
 		begin "our programs"
 		env -u MAKEFLAGS -u MAKELEVEL make -s -C "$repo" all >&2 9>&-
 	else
