@@ -237,8 +237,8 @@ enter_nginx() {
 	if [ -t 0 ] && [ -t 1 ]; then
 		exec kubectl exec -it nginx -- bash
 	fi
-	local words
-	read -ra words <<<"${EXEC_CMD:-nginx -v}"
+	local words # as a shell would split them, quotes and all, but without expanding anything
+	mapfile -d '' words < <(xargs printf '%s\0' <<<"${EXEC_CMD:-nginx -v}")
 	exec kubectl exec nginx -- "${words[@]}"
 }
 
