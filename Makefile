@@ -18,7 +18,7 @@ FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 10
 CUBELET_CACHE ?= $(HOME)/.cache/cubelet
 DEPS := $(CUBELET_CACHE)/deps
-MULTIARCH := $(shell gcc -print-multiarch)
+MULTIARCH = $(shell gcc -print-multiarch)
 KUBELET ?= ours
 export CUBELET_CACHE KUBELET
 

@@ -63,6 +63,6 @@ libs.pkg/codec := -l:libyajl_s.a -l:libyaml.a
 libs.gen := -l:libprotobuf-c.a
 libs.pkg/net := $(DEPS)/lib/libcurl.a \
 	-l:libnghttp2.a -l:libssl.a -l:libcrypto.a -l:libz.a -lpthread -ldl
-libs.pkg/grpc := -l:libgrpc_unsecure.a -l:libgpr.a -l:libaddress_sorting.a -l:libupb.a -l:libre2.a -l:libcares.a \
-	-l:libz.a $(wildcard /usr/lib/$(MULTIARCH)/libabsl_*.a) \
+libs.pkg/grpc = -l:libgrpc_unsecure.a -l:libgpr.a -l:libaddress_sorting.a -l:libupb.a -l:libre2.a -l:libcares.a \
+	-l:libz.a /usr/lib/$(MULTIARCH)/libabsl_*.a \
 	-Wl,-Bstatic -lstdc++ -Wl,-Bdynamic -static-libgcc -lpthread -ldl -lrt -lm
