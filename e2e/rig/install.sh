@@ -6,6 +6,6 @@ set -euo pipefail
 packages=(
 	runc containernetworking-plugins iptables iproute2 kmod   # containers and their network
 	mmdebstrap busybox-static gcc libc6-dev                   # images
-	jq curl python3-minimal procps util-linux openssl git ca-certificates # the rig and the cases
+	jq curl python3 procps util-linux openssl git ca-certificates # the rig and the cases
 )
 exec "$(dirname "${BASH_SOURCE[0]}")/../../tools/apt.sh" "${packages[@]}"
