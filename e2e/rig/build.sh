@@ -12,6 +12,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${CUBELET_CACHE:-$HOME/.cache/cubelet}
 bin=$cache/bin
 kube=v1.37.2
+go_wanted=1.26
 stamp=k8s.io/component-base/version
 
 # program, module, package, build flags
@@ -34,11 +35,31 @@ module_key() {
 	cat "$here/stock/$1/go.mod" "$here/stock/$1/go.sum" | sha256sum | cut -c1-16
 }
 
+check_given() {
+	local name rest missing=()
+	while IFS='|' read -r name rest; do
+		[ -x "$KUBE_BIN_DIR/$name" ] || missing+=("$name")
+	done < <(programs)
+	[ ${#missing[@]} -eq 0 ] && return
+	echo "KUBE_BIN_DIR ($KUBE_BIN_DIR) lacks ${missing[*]}" >&2
+	exit 1
+}
+
+check_go() {
+	local has
+	has=$(cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || has=
+	has=${has#go}
+	[ -n "$has" ] && [ "$(printf '%s\n' $go_wanted "$has" | sort -V | head -1)" = $go_wanted ] && return
+	echo "Go >= $go_wanted builds the stock programs, and here is ${has:-none}: install it, or let KUBE_BIN_DIR name a folder of them" >&2
+	exit 1
+}
+
 build_one() {
 	local name=$1 module=$2 package=$3 tags=$4 flags=$5
 	local key
 	key=$(module_key "$module")
 	[ -x "$bin/$name" ] && [ "$(cat "$bin/.$name.key" 2>/dev/null)" = "$key" ] && return
+	check_go
 	echo "building $name" >&2
 	(cd "$here/stock/$module" &&
 		CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -tags "$tags" -ldflags "-s -w $flags" -o "$bin/$name.new" "$package") >&2
@@ -47,6 +68,7 @@ build_one() {
 }
 
 if [ -n "${KUBE_BIN_DIR:-}" ]; then
+	check_given
 	echo "$KUBE_BIN_DIR"
 	exit
 fi
