@@ -146,7 +146,7 @@ e2e-v2: all ## on a node with cgroup v2, in user-mode-linux: the stock kubelet f
 test: ## everything that guards a commit; ends with one line "N passed, N failed, N skipped"
 	tools/test.sh
 
-test-full: ## the long suites too
+test-full: ## the long suites too; FUZZ_SECONDS=10 makes two hours of three
 	tools/test.sh full
 
 bench: all ## stock kubelet and ours side by side

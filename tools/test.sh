@@ -7,7 +7,7 @@
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 full=${1:-}
-[ "$full" != full ] || export ROUNDS=20 FUZZ_SECONDS=300 E2E_TIMEOUT=1800
+[ "$full" != full ] || export ROUNDS="${ROUNDS:-20}" FUZZ_SECONDS="${FUZZ_SECONDS:-300}" E2E_TIMEOUT="${E2E_TIMEOUT:-1800}"
 logs=build/test
 mkdir -p $logs
 passed=0 failed=0 skipped=0
