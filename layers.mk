@@ -21,7 +21,7 @@ needs.pkg/cri := pkg/base pkg/loop pkg/codec pkg/grpc gen
 needs.gen :=
 
 # A toolbox has one header a tool; net, sys and stream are several things each. The rest are parts that stand alone.
-public.pkg/base := arena buf clock err file list log map rand rate
+public.pkg/base := arena buf clock err file list log map memory rand rate
 public.pkg/test := fake_http
 public.pkg/loop := task child
 public.pkg/sys := cgroup huge_pages mount mountinfo sysctl

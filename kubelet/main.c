@@ -4,7 +4,6 @@
  *
  * One file is installed; under the name kubelet-gate it is the gate, under kubelet-mount the helper that may hang.
  */
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,36 +18,28 @@
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
+#include "pkg/base/memory.h"
 #include "pkg/loop/loop.h"
 #include "pkg/sys/mount.h"
 
-enum {
-	/* Large answers of the runtime go back to the system instead of staying in the heap: 7 MB RSS instead of 34. */
-	MMAP_FROM_BYTES = 64 * 1024,
-	TRIM_ABOVE_BYTES = 128 * 1024,
-	/* What a burst of pods leaves free between others' memory; takes below a millisecond. */
-	TRIM_EVERY_MS = 10 * 1000,
-};
+enum { TRIM_EVERY_MS = 10 * 1000 }; /* what a burst of pods leaves free between others' memory */
 
 struct process {
 	struct loop *loop;
 	struct kubelet *kubelet;
 	struct loop_timer trim;
+	bool settled; /* the start is over */
 	int code;
 };
-
-static void set_memory(void)
-{
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_MMAP_THRESHOLD, MMAP_FROM_BYTES);
-	mallopt(M_TRIM_THRESHOLD, TRIM_ABOVE_BYTES);
-}
 
 static void trim_memory(void *owner)
 {
 	struct process *process = owner;
 
-	malloc_trim(0);
+	memory_trim();
+	if (!process->settled)
+		memory_forget_start();
+	process->settled = true;
 	loop_timer_start(&process->trim, TRIM_EVERY_MS);
 }
 
@@ -140,7 +131,7 @@ int main(int argc, char **argv)
 	struct config *config;
 	struct err err;
 
-	set_memory();
+	memory_set_up();
 	if (str_eq(own_name(argv[0]), MOUNT_HELPER))
 		return volume_helper_main(argc, argv);
 	signal(SIGPIPE, SIG_IGN);

@@ -13,6 +13,7 @@
 #include "pkg/base/list.h"
 #include "pkg/base/log.h"
 #include "pkg/base/map.h"
+#include "pkg/base/memory.h"
 #include "pkg/base/rate.h"
 #include "pkg/test/test.h"
 
@@ -290,4 +291,33 @@ TEST(a_wait_doubles_up_to_its_end)
 	CHECK_INT("second", rate_back_off(500, 500, 3000), ==, 1000);
 	CHECK_INT("last", rate_back_off(2000, 500, 3000), ==, 3000);
 	CHECK_INT("stays", rate_back_off(3000, 500, 3000), ==, 3000);
+}
+
+/* The third number of statm: pages in memory that belong to files. */
+static int64_t file_pages(void)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(256);
+	struct err err;
+	int64_t pages = -1;
+
+	CHECK_INT("statm", file_read("/proc/self/statm", &text, &err), ==, 0);
+
+	const char *third = strchr(strchr(buf_text(&text), ' ') + 1, ' ') + 1;
+	_cleanup_free_ char *digits = xstrndup(third, strcspn(third, " "));
+
+	CHECK_INT(digits, str_to_i64(digits, 0, INT64_MAX, &pages), ==, 0);
+	return pages;
+}
+
+TEST(pages_of_the_start_go_and_come_back)
+{
+	static int changed = 1; /* its page is not the file's any more */
+	static const char *const relocated[] = { "a", "b" };
+	int64_t before = file_pages();
+
+	changed = 2;
+	memory_forget_start();
+	CHECK_INT("pages", file_pages(), <, before);
+	CHECK_INT("variable", changed, ==, 2);
+	CHECK_STR("relocated", relocated[1], "b");
 }

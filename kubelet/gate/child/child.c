@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/gate/child/child.h"
 
-#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +14,10 @@
 #include "pkg/base/buf.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
+#include "pkg/base/memory.h"
 #include "pkg/codec/pb.h"
 
-enum { TRIM_AFTER_MS = 5 * 1000 }; /* of a client's end; then the memory of all that ended meanwhile */
+enum { TRIM_AFTER_MS = 5 * 1000 }; /* of the start, or a client's end; then the memory of all that ended meanwhile */
 
 static void accepted(void *owner, struct tls_conn *conn)
 {
@@ -99,7 +99,8 @@ static void end(void *owner)
 
 static void trim_memory(void *owner)
 {
-	malloc_trim(0);
+	memory_trim();
+	memory_forget_start();
 }
 
 void gate_child_client_gone(struct gate_child *child)
@@ -193,6 +194,7 @@ int gate_child_main(int argc, char **argv)
 	}
 	up.ready = &ready;
 	channel_send(child->channel, &up.base, -1);
+	loop_timer_start(&child->trim, TRIM_AFTER_MS);
 	loop_run(child->loop);
 	_exit(0); /* nothing to tidy: all that is left dies with us */
 }
