@@ -50,31 +50,20 @@ enum {
 	FILES_MAX = 16384, /* 4,096 clients with a peer each, and room; the kernel's usual hard limit is larger */
 	DATA_MAX_BYTES = 768 << 20, /* 4,096 TLS connections take 150 MiB, unfinished heads 64 MiB */
 	PASSWD_MAX_BYTES = 1 << 20,
+	RULE_SIZE = 5, /* instructions of put_rule() */
 };
 
 /* What serving takes. No open, socket, connect, bind, kill, ptrace, pidfd, clone, exec, mount: nothing that reaches
- * out. */
+ * out. filter_calls() adds ioctl, sendto and sendmsg, each in part. */
 static const int allowed_calls[] = {
-	SYS_read,          SYS_write,
-	SYS_readv,         SYS_writev,
-	SYS_recvfrom,      SYS_recvmsg,
-	SYS_sendto,        SYS_sendmsg,
-	SYS_accept4,       SYS_close,
-	SYS_shutdown,      SYS_setsockopt,
-	SYS_getsockopt,    SYS_getsockname,
-	SYS_getpeername,   SYS_fcntl,
-	SYS_epoll_ctl,     SYS_epoll_pwait,
-	SYS_futex,         SYS_mmap,
-	SYS_munmap,        SYS_mremap,
-	SYS_madvise,       SYS_brk,
-	SYS_clock_gettime, SYS_clock_nanosleep,
-	SYS_nanosleep,     SYS_gettimeofday,
-	SYS_getrandom,     SYS_getpid,
-	SYS_gettid,        SYS_rt_sigprocmask,
-	SYS_rt_sigreturn,  SYS_rt_sigaction,
-	SYS_sigaltstack,   SYS_restart_syscall,
-	SYS_sched_yield,   SYS_exit,
-	SYS_exit_group,
+	SYS_read,         SYS_write,        SYS_readv,         SYS_writev,          SYS_recvfrom,
+	SYS_recvmsg,      SYS_accept4,      SYS_close,         SYS_shutdown,        SYS_setsockopt,
+	SYS_getsockopt,   SYS_getsockname,  SYS_getpeername,   SYS_fcntl,           SYS_epoll_ctl,
+	SYS_epoll_pwait,  SYS_futex,        SYS_mmap,          SYS_munmap,          SYS_mremap,
+	SYS_madvise,      SYS_brk,          SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep,
+	SYS_gettimeofday, SYS_getrandom,    SYS_getpid,        SYS_gettid,          SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_rt_sigaction, SYS_sigaltstack,   SYS_restart_syscall, SYS_sched_yield,
+	SYS_exit,         SYS_exit_group,
 #ifdef SYS_epoll_wait
 	SYS_epoll_wait,
 #endif
@@ -164,28 +153,43 @@ static int drop_rights(uid_t uid, struct err *err)
 	return 0;
 }
 
+/* Lets a call pass when an argument of it, here `offset`, is as it must be; otherwise the next rule is asked. */
+static struct sock_filter *put_rule(struct sock_filter *at, int call, size_t argument, uint16_t test, uint32_t value,
+				    bool passes_if)
+{
+	uint32_t offset = (uint32_t)(offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t));
+
+	*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, RULE_SIZE - 1);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
+	*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | test | BPF_K, value, !passes_if, passes_if);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	return at;
+}
+
 static int filter_calls(struct err *err)
 {
-	struct sock_filter code[ARRAY_LEN(allowed_calls) + 12];
+	struct sock_filter code[ARRAY_LEN(allowed_calls) + 3 * RULE_SIZE + 6], *at = code;
 	struct sock_fprog program = { .filter = code };
 	/* Under a sanitizer a killed process would lose its report. */
 	uint32_t verdict = IS_SANITIZED ? SECCOMP_RET_ERRNO | EPERM : SECCOMP_RET_KILL_PROCESS;
-	unsigned short n = 0;
 
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OUR_ARCH, 1, 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+	*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OUR_ARCH, 1, 0);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	/* The one request that libuv makes of every descriptor. */
+	at = put_rule(at, SYS_ioctl, 1, BPF_JEQ, FIONBIO, true);
+	/* TCP Fast Open is a connect in disguise, and a listener that was shut down is a socket that can be connected.
+	 */
+	at = put_rule(at, SYS_sendto, 3, BPF_JSET, MSG_FASTOPEN, false);
+	at = put_rule(at, SYS_sendmsg, 2, BPF_JSET, MSG_FASTOPEN, false);
 	for (size_t i = 0; i < ARRAY_LEN(allowed_calls); i++)
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed_calls[i],
-							 (uint8_t)(ARRAY_LEN(allowed_calls) - i + 3), 0);
-	/* ioctl for the one request that libuv makes of every descriptor. */
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 2);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FIONBIO, 1, 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	program.len = n;
+		*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed_calls[i],
+						     (uint8_t)(ARRAY_LEN(allowed_calls) - i), 0);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	program.len = (unsigned short)(at - code);
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
 		return err_errno(err, "cannot filter system calls");
 	return 0;
@@ -246,6 +250,20 @@ static long try_pair_connect(void)
 	return connect(-1, (struct sockaddr *)&in, sizeof in) < 0 && errno == EBADF ? 0 : -1;
 }
 
+/* The same by way of data, with flags in both of the calls that take any. */
+static long try_fast_open(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(1),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct iovec iov = { .iov_base = &in, .iov_len = 1 };
+	struct msghdr header = { .msg_name = &in, .msg_namelen = sizeof in, .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (sendto(-1, &in, 1, MSG_FASTOPEN, (struct sockaddr *)&in, sizeof in) < 0 && errno == EBADF)
+		return 0;
+	return sendmsg(-1, &header, MSG_FASTOPEN | MSG_NOSIGNAL) < 0 && errno == EBADF ? 0 : -1;
+}
+
 static long try_kill(void)
 {
 	return kill(1, 0);
@@ -302,6 +320,7 @@ int sandbox_probe(struct buf *report)
 		{ "open a file", try_open },
 		{ "make a socket", try_socket },
 		{ "connect", try_pair_connect },
+		{ "connect by sending", try_fast_open },
 		{ "signal a process", try_kill },
 		{ "open a pidfd", try_pidfd },
 		{ "trace", try_ptrace },
