@@ -209,29 +209,56 @@ static bool is_below(const char *path, const char *folder)
 	return strncmp(path, folder, size) == 0 && path[size] == '/';
 }
 
+/* Where something is mounted in a container. */
+struct place {
+	char *path;
+	bool is_ours; /* of the volume that is looked at */
+};
+
+/* What is below a folder comes right behind it: the slash sorts before all else. */
+static int by_path(const void *a, const void *b)
+{
+	const char *left = ((const struct place *)a)->path, *right = ((const struct place *)b)->path;
+
+	while (*left && *left == *right) {
+		left++;
+		right++;
+	}
+	return (*left == '/' ? 1 : (unsigned char)*left) - (*right == '/' ? 1 : (unsigned char)*right);
+}
+
+/* In order, each path once. */
+static size_t list_places(const Core__Container *container, const char *volume, struct place *places,
+			  struct arena *arena)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < container->n_volumemounts; i++)
+		places[i] = (struct place){ mount_path(container->volumemounts[i], arena),
+					    str_eq(container->volumemounts[i]->name, volume) };
+	qsort(places, container->n_volumemounts, sizeof *places, by_path);
+	for (size_t i = 0; i < container->n_volumemounts; i++)
+		if (n > 0 && strcmp(places[n - 1].path, places[i].path) == 0)
+			places[n - 1].is_ours |= places[i].is_ours;
+		else
+			places[n++] = places[i];
+	return n;
+}
+
+/* A place is its nearest folder's affair alone: /dir/nested/other below /dir/nested is no longer that of /dir. */
 static void add_nested(const Core__Container *container, const char *volume, char **into, size_t *n,
 		       struct arena *arena)
 {
-	for (size_t mine = 0; mine < container->n_volumemounts; mine++) {
-		if (!str_eq(container->volumemounts[mine]->name, volume))
-			continue;
-		char *top = mount_path(container->volumemounts[mine], arena);
+	struct place *places = arena_alloc(arena, (container->n_volumemounts + 1) * sizeof *places);
+	const struct place **above = arena_alloc(arena, (container->n_volumemounts + 1) * sizeof *above);
+	size_t n_places = list_places(container, volume, places, arena), depth = 0;
 
-		for (size_t i = 0; i < container->n_volumemounts; i++) {
-			char *path = mount_path(container->volumemounts[i], arena), *inner;
-			bool deeper = false, sane = is_below(path, top) && !strstr(path, "..");
-
-			/* /dir/nested/other below /dir/nested is that volume's affair */
-			for (size_t k = 0; sane && k < container->n_volumemounts; k++) {
-				char *other = mount_path(container->volumemounts[k], arena);
-
-				deeper |= is_below(other, top) && is_below(path, other);
-			}
-			if (!sane || deeper)
-				continue;
-			inner = path + strlen(top) + 1;
-			into[(*n)++] = inner;
-		}
+	for (size_t i = 0; i < n_places; i++) {
+		while (depth > 0 && !is_below(places[i].path, above[depth - 1]->path))
+			depth--;
+		if (depth > 0 && above[depth - 1]->is_ours && !strstr(places[i].path, ".."))
+			into[(*n)++] = places[i].path + strlen(above[depth - 1]->path) + 1;
+		above[depth++] = &places[i];
 	}
 }
 
@@ -241,9 +268,9 @@ char **payload_nested_mounts(const Core__Pod *pod, const char *volume, struct ar
 	size_t room = 1, n = 0;
 
 	for (size_t i = 0; i < spec->n_containers; i++)
-		room += spec->containers[i]->n_volumemounts * spec->containers[i]->n_volumemounts;
+		room += spec->containers[i]->n_volumemounts;
 	for (size_t i = 0; i < spec->n_initcontainers; i++)
-		room += spec->initcontainers[i]->n_volumemounts * spec->initcontainers[i]->n_volumemounts;
+		room += spec->initcontainers[i]->n_volumemounts;
 
 	char **paths = arena_alloc(arena, room * sizeof *paths);
 

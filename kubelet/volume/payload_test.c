@@ -7,6 +7,7 @@
 #include "kubelet/volume/volume.h"
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
+#include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/test/test.h"
 
@@ -204,14 +205,42 @@ TEST(folders_for_volumes_mounted_inside)
 		object_of(arena, &core__pod__descriptor,
 			  "{'spec':{'containers':[{'volumeMounts':[{'name':'v','mountPath':'/dir/'},"
 			  "{'name':'w','mountPath':'/dir/nested'},{'name':'w','mountPath':'/dir/nested/deep'},"
-			  "{'name':'w','mountPath':'/dir/nested2/x'},{'name':'w','mountPath':'/dir2/x'}]}]}}");
+			  "{'name':'w','mountPath':'/dir/nested2/x'},{'name':'w','mountPath':'/dir2/x'},"
+			  "{'name':'w','mountPath':'/dir/nested-2'},{'name':'w','mountPath':'/dir/a/../b'},"
+			  "{'name':'w','mountPath':'/dir'}]}]}}");
 	char **nested = payload_nested_mounts(pod, "v", arena);
 
 	CHECK_STR("first", nested[0], "nested");
-	CHECK_STR("second", nested[1], "nested2/x");
-	CHECK("end", !nested[2]);
-	CHECK("none",
-	      !payload_nested_mounts(pod, "w", arena)[0] || str_eq(payload_nested_mounts(pod, "w", arena)[0], "deep"));
+	CHECK_STR("second", nested[1], "nested-2");
+	CHECK_STR("third", nested[2], "nested2/x");
+	CHECK("end", !nested[3]);
+	nested = payload_nested_mounts(pod, "x", arena);
+	CHECK("none of a volume that is nowhere", !nested[0]);
+}
+
+/* A pod may have as many mounts as fit into 1.5 MiB: neither time nor memory may grow with their square. */
+TEST(folders_for_very_many_mounts)
+{
+	enum { MOUNTS = 20000 };
+	_cleanup_arena_ struct arena *arena = arena_new_limited(64 << 20);
+	Core__Pod *pod = PB_NEW(arena, Core__Pod, core__pod__descriptor);
+	Core__Container *container = PB_NEW(arena, Core__Container, core__container__descriptor);
+	char **nested;
+	size_t n = 0;
+
+	pod->spec = PB_NEW(arena, Core__PodSpec, core__pod_spec__descriptor);
+	PB_APPEND(arena, pod->spec, containers, container);
+	for (int i = 0; i < MOUNTS; i++) {
+		Core__VolumeMount *mount = PB_NEW(arena, Core__VolumeMount, core__volume_mount__descriptor);
+
+		mount->name = arena_strdup(arena, "v");
+		mount->mountpath = i ? arena_printf(arena, "/v/%d", i) : arena_strdup(arena, "/v");
+		PB_APPEND(arena, container, volumemounts, mount);
+	}
+	nested = payload_nested_mounts(pod, "v", arena);
+	while (nested[n])
+		n++;
+	CHECK_INT("all below the first", n, ==, MOUNTS - 1);
 }
 
 static const struct {

@@ -282,11 +282,12 @@ static int set_group(const struct setup *setup, struct err *err)
 
 static int make_nested(struct setup *setup, struct err *err)
 {
-	char **nested = payload_nested_mounts(setup->pod, current(setup)->name, setup->arena);
+	_cleanup_arena_ struct arena *arena = arena_new();
+	char **nested = payload_nested_mounts(setup->pod, current(setup)->name, arena);
 	int code = 0;
 
 	for (; nested && *nested && code == 0; nested++)
-		code = dir_make_all(arena_printf(setup->arena, "%s/%s", setup->path, *nested), 0755, err);
+		code = dir_make_all(arena_printf(arena, "%s/%s", setup->path, *nested), 0755, err);
 	return code;
 }
 
