@@ -59,19 +59,51 @@ static bool has_content(int folder, const struct payload_file *file)
 	return true;
 }
 
-/* Whether `path` is a file of the payload or a folder that leads to one. */
-static bool is_in_payload(const struct payload *payload, const char *path)
+/* The paths of a payload in order, to be looked up. */
+struct paths {
+	const char **sorted;
+	size_t n;
+};
+
+static void paths_done(struct paths *paths)
 {
-	size_t size = strlen(path);
+	free(paths->sorted);
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return payload_compare(*(const char *const *)a, *(const char *const *)b);
+}
+
+static struct paths paths_of(const struct payload *payload)
+{
+	struct paths paths = { .sorted = xcalloc(payload->n, sizeof *paths.sorted) };
 
 	for (const struct payload_file *file = payload->first; file; file = file->next)
-		if (strncmp(file->path, path, size) == 0 && (file->path[size] == 0 || file->path[size] == '/'))
-			return true;
-	return false;
+		paths.sorted[paths.n++] = file->path;
+	qsort(paths.sorted, paths.n, sizeof *paths.sorted, by_path);
+	return paths;
+}
+
+/* Whether `path` is a file of the payload or a folder that leads to one: the first that is not before it tells. */
+static bool is_in_payload(const struct paths *paths, const char *path)
+{
+	size_t size = strlen(path), low = 0, high = paths->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (payload_compare(paths->sorted[middle], path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < paths->n && strncmp(paths->sorted[low], path, size) == 0 &&
+	       (paths->sorted[low][size] == 0 || paths->sorted[low][size] == '/');
 }
 
 /* Whether everything below `folder` is in the payload. */
-static bool has_no_more(int folder, const char *prefix, const struct payload *payload, int depth)
+static bool has_no_more(int folder, const char *prefix, const struct paths *paths, int depth)
 {
 	_cleanup_dir_ DIR *entries = dir_entries(folder);
 	bool fine = entries && depth < DEPTH_MAX;
@@ -82,7 +114,7 @@ static bool has_no_more(int folder, const char *prefix, const struct payload *pa
 		if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
 			continue;
 		if (snprintf(path, sizeof path, "%s%s", prefix, entry->d_name) >= (int)sizeof path - 1 ||
-		    !is_in_payload(payload, path)) {
+		    !is_in_payload(paths, path)) {
 			fine = false;
 		} else if (entry->d_type == DT_DIR) {
 			_cleanup_fd_ int inner =
@@ -91,13 +123,13 @@ static bool has_no_more(int folder, const char *prefix, const struct payload *pa
 
 			path[size] = '/';
 			path[size + 1] = 0;
-			fine = inner >= 0 && has_no_more(inner, path, payload, depth + 1);
+			fine = inner >= 0 && has_no_more(inner, path, paths, depth + 1);
 		}
 	}
 	return fine;
 }
 
-static bool is_current(int dir, const char *version, const struct payload *payload)
+static bool is_current(int dir, const char *version, const struct payload *payload, const struct paths *paths)
 {
 	if (!*version)
 		return false;
@@ -108,7 +140,7 @@ static bool is_current(int dir, const char *version, const struct payload *paylo
 	for (const struct payload_file *file = payload->first; file; file = file->next)
 		if (!has_content(folder, file))
 			return false;
-	return has_no_more(folder, "", payload, 0);
+	return has_no_more(folder, "", paths, 0);
 }
 
 /* ---- a new version ---- */
@@ -204,7 +236,7 @@ static int make_links(int dir, const struct payload *payload, struct err *err)
 }
 
 /* Links into `..data` that nothing is behind any more, and versions that a dead kubelet or we have left. */
-static int remove_stale(const char *path, int dir, const char *version, const struct payload *payload, struct err *err)
+static int remove_stale(const char *path, int dir, const char *version, const struct paths *paths, struct err *err)
 {
 	_cleanup_dir_ DIR *entries = dir_entries(dir);
 	int code = 0;
@@ -222,7 +254,7 @@ static int remove_stale(const char *path, int dir, const char *version, const st
 
 			code = dir_remove_all(old, err);
 		} else if (readlinkat(dir, name, target, sizeof target - 1) > 0 &&
-			   str_has_prefix(target, DATA_LINK "/") && !is_in_payload(payload, name)) {
+			   str_has_prefix(target, DATA_LINK "/") && !is_in_payload(paths, name)) {
 			if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
 				code = err_errno(err, "cannot remove the link %s", name);
 		}
@@ -257,6 +289,7 @@ static int write_version(const char *path, int dir, const struct payload *payloa
 int atomic_write(const char *dir, const struct payload *payload, int64_t group, bool *ret_written, struct err *err)
 {
 	_cleanup_fd_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_(paths_done) struct paths paths = paths_of(payload);
 	char version[VERSION_NAME_MAX];
 	bool write;
 
@@ -264,10 +297,10 @@ int atomic_write(const char *dir, const struct payload *payload, int64_t group, 
 		return err_errno(err, "cannot open %s", dir);
 	if (read_version(fd, version, err) < 0)
 		return err->code;
-	write = !is_current(fd, version, payload);
+	write = !is_current(fd, version, payload, &paths);
 	if (write && write_version(dir, fd, payload, group, version, err) < 0)
 		return err->code;
-	if (make_links(fd, payload, err) < 0 || (write && remove_stale(dir, fd, version, payload, err) < 0))
+	if (make_links(fd, payload, err) < 0 || (write && remove_stale(dir, fd, version, &paths, err) < 0))
 		return err->code;
 	if (ret_written)
 		*ret_written = write;

@@ -59,9 +59,11 @@ TEST(writes_then_changes_at_once)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
 	const char *dir = test_folder();
-	struct payload one = payload_of(arena, (const char *[]){ "a", "1", "b/c", "2", "b/d/e", "", NULL });
-	struct payload two = payload_of(arena, (const char *[]){ "a", "1", "b/c", "changed", "f", "new", NULL });
-	struct payload none = { .arena = arena };
+	_cleanup_payload_ struct payload one =
+		payload_of(arena, (const char *[]){ "a", "1", "b/c", "2", "b/d/e", "", NULL });
+	_cleanup_payload_ struct payload two =
+		payload_of(arena, (const char *[]){ "a", "1", "b/c", "changed", "f", "new", NULL });
+	_cleanup_payload_ struct payload none = { .arena = arena };
 	bool written;
 	struct err err;
 
@@ -92,8 +94,8 @@ TEST(a_part_of_a_folder_that_goes_is_a_change)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
 	const char *dir = test_folder();
-	struct payload one = payload_of(arena, (const char *[]){ "b/c", "2", "b/d", "3", NULL });
-	struct payload two = payload_of(arena, (const char *[]){ "b/c", "2", NULL });
+	_cleanup_payload_ struct payload one = payload_of(arena, (const char *[]){ "b/c", "2", "b/d", "3", NULL });
+	_cleanup_payload_ struct payload two = payload_of(arena, (const char *[]){ "b/c", "2", NULL });
 	bool written;
 	struct err err;
 
@@ -108,8 +110,8 @@ TEST(repairs_links_and_what_a_dead_kubelet_left)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
 	const char *dir = test_folder();
-	struct payload one = payload_of(arena, (const char *[]){ "a", "1", NULL });
-	struct payload two = payload_of(arena, (const char *[]){ "a", "2", NULL });
+	_cleanup_payload_ struct payload one = payload_of(arena, (const char *[]){ "a", "1", NULL });
+	_cleanup_payload_ struct payload two = payload_of(arena, (const char *[]){ "a", "2", NULL });
 	char path[512];
 	bool written;
 	struct err err;
@@ -135,7 +137,7 @@ TEST(modes_owners_and_the_group)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
 	const char *dir = test_folder();
-	struct payload payload = { .arena = arena };
+	_cleanup_payload_ struct payload payload = { .arena = arena };
 	char path[512];
 	struct stat st;
 	struct err err;
@@ -163,8 +165,8 @@ TEST(failure_leaves_the_old_version)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
 	const char *dir = test_folder();
-	struct payload one = payload_of(arena, (const char *[]){ "a", "1", NULL });
-	struct payload clash = payload_of(arena, (const char *[]){ "b", "1", "b/c", "2", NULL });
+	_cleanup_payload_ struct payload one = payload_of(arena, (const char *[]){ "a", "1", NULL });
+	_cleanup_payload_ struct payload clash = payload_of(arena, (const char *[]){ "b", "1", "b/c", "2", NULL });
 	struct err err;
 
 	CHECK_OK(atomic_write(dir, &one, -1, NULL, &err), &err);
@@ -173,4 +175,24 @@ TEST(failure_leaves_the_old_version)
 	CHECK_INT("no half version", count_entries(dir), ==, 3);
 	CHECK_INT("no folder", atomic_write("/no/such/folder", &one, -1, NULL, &err), ==, -ENOENT);
 	read_in(dir, "nothing");
+}
+
+/* Names that begin like a folder of the volume, and sort on both sides of what is in it. */
+TEST(a_volume_that_is_right_is_not_written_again)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_payload_ struct payload payload =
+		payload_of(arena, (const char *[]){ "a/b", "1", "a-1", "2", "a/c/d", "3", "a.b", "4", "ab/c", "5", "A",
+						    "6", NULL });
+	char dir[] = "/tmp/cubelet-writer-XXXXXX";
+	bool written = false;
+	struct err err;
+
+	CHECK("folder", mkdtemp(dir));
+	CHECK_OK(atomic_write(dir, &payload, -1, &written, &err), &err);
+	CHECK("first", written);
+	CHECK_OK(atomic_write(dir, &payload, -1, &written, &err), &err);
+	CHECK("second", !written);
+	CHECK_STR("in the folder", read_in(dir, "a/c/d"), "3");
+	CHECK_OK(dir_remove_all(dir, &err), &err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pkg/base/base.h"
+#include "pkg/base/map.h"
 
 /* ---- files ---- */
 
@@ -48,28 +49,57 @@ static int clean_path(const char *path, struct arena *arena, char **ret_path, st
 	return 0;
 }
 
+/* The slash sorts before all else. */
+int payload_compare(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return (*a == '/' ? 1 : (unsigned char)*a) - (*b == '/' ? 1 : (unsigned char)*b);
+}
+
+void payload_done(struct payload *payload)
+{
+	map_free(payload->by_path);
+	payload->by_path = NULL;
+}
+
+static struct payload_file *add_file(struct payload *payload, const char *path)
+{
+	struct payload_file *file = arena_alloc(payload->arena, sizeof *file);
+
+	file->path = path;
+	if (payload->last)
+		payload->last->next = file;
+	else
+		payload->first = file;
+	payload->last = file;
+	payload->n++;
+	map_set(payload->by_path, path, file);
+	return file;
+}
+
 int payload_put(struct payload *payload, const char *path, const void *bytes, size_t size, uint32_t mode, int64_t owner,
 		struct err *err)
 {
-	struct payload_file **place = &payload->first;
+	struct payload_file *file;
 	char *clean = NULL;
 
 	if (clean_path(str_or(path, ""), payload->arena, &clean, err) < 0)
 		return err->code;
-	while (*place && strcmp((*place)->path, clean) != 0)
-		place = &(*place)->next;
-	if (!*place) {
-		*place = arena_alloc(payload->arena, sizeof **place);
-		(*place)->path = clean;
-		payload->n++;
-	}
-	payload->bytes += size - (*place)->size;
+	if (!payload->by_path)
+		payload->by_path = map_new();
+	file = map_get(payload->by_path, clean);
+	if (!file)
+		file = add_file(payload, clean);
+	payload->bytes += size - file->size;
 	if (payload->bytes > PAYLOAD_MAX)
 		return err_set(err, -EFBIG, "the volume is larger than %d bytes", PAYLOAD_MAX);
-	(*place)->bytes = bytes;
-	(*place)->size = size;
-	(*place)->mode = mode;
-	(*place)->owner = owner;
+	file->bytes = bytes;
+	file->size = size;
+	file->mode = mode;
+	file->owner = owner;
 	return 0;
 }
 
@@ -96,15 +126,20 @@ struct entries {
 	const char *missing; /* what is said of a key that is not there */
 };
 
-static const struct bytes_entry *find(const struct entries *entries, const char *key)
+/* The entries by their keys. */
+static struct map *index_of(const struct entries *entries)
 {
-	for (size_t i = 0; i < entries->n_first; i++)
-		if (str_eq(entries->first[i]->key, key))
-			return entries->first[i];
-	for (size_t i = 0; i < entries->n_second; i++)
-		if (str_eq(entries->second[i]->key, key))
-			return entries->second[i];
-	return NULL;
+	struct map *index = map_new();
+
+	for (size_t i = 0; i < entries->n_first + entries->n_second; i++) {
+		struct bytes_entry *entry =
+			i < entries->n_first ? entries->first[i] : entries->second[i - entries->n_first];
+		const char *key = str_or(entry->key, "");
+
+		if (!map_get(index, key))
+			map_set(index, key, entry);
+	}
+	return index;
 }
 
 static int put_entry(struct payload *payload, const char *path, const struct bytes_entry *entry, uint32_t mode,
@@ -116,6 +151,7 @@ static int put_entry(struct payload *payload, const char *path, const struct byt
 static int add_entries(struct payload *payload, const struct entries *entries, Core__KeyToPath *const *items,
 		       size_t n_items, uint32_t mode, bool optional, struct err *err)
 {
+	_cleanup_map_ struct map *index = n_items ? index_of(entries) : NULL;
 	int code = 0;
 
 	for (size_t i = 0; n_items == 0 && code == 0 && i < entries->n_first; i++)
@@ -123,7 +159,7 @@ static int add_entries(struct payload *payload, const struct entries *entries, C
 	for (size_t i = 0; n_items == 0 && code == 0 && i < entries->n_second; i++)
 		code = put_entry(payload, entries->second[i]->key, entries->second[i], mode, err);
 	for (size_t i = 0; code == 0 && i < n_items; i++) {
-		const struct bytes_entry *entry = find(entries, items[i]->key);
+		const struct bytes_entry *entry = map_get(index, str_or(items[i]->key, ""));
 
 		if (entry)
 			code = put_entry(payload, items[i]->path, entry,
@@ -215,16 +251,9 @@ struct place {
 	bool is_ours; /* of the volume that is looked at */
 };
 
-/* What is below a folder comes right behind it: the slash sorts before all else. */
 static int by_path(const void *a, const void *b)
 {
-	const char *left = ((const struct place *)a)->path, *right = ((const struct place *)b)->path;
-
-	while (*left && *left == *right) {
-		left++;
-		right++;
-	}
-	return (*left == '/' ? 1 : (unsigned char)*left) - (*right == '/' ? 1 : (unsigned char)*right);
+	return payload_compare(((const struct place *)a)->path, ((const struct place *)b)->path);
 }
 
 /* In order, each path once. */

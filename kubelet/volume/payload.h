@@ -29,12 +29,20 @@ struct payload_file {
 	int64_t owner; /* -1: root */
 };
 
-/* Files in order of their first mention; a later one with the same path replaces its content. */
+/* Files in order of their first mention; a later one with the same path replaces its content. Begins with an arena. */
 struct payload {
 	struct arena *arena; /* paths are copied here, bytes are the caller's */
 	struct payload_file *first;
 	size_t n, bytes;
+	struct payload_file *last; /* private from here */
+	struct map *by_path;       /* an object may have as many keys as fit into 1.5 MiB */
 };
+
+void payload_done(struct payload *payload); /* frees all but what is in the arena */
+#define _cleanup_payload_ __attribute__((cleanup(payload_done)))
+
+/* An order of paths in which all that is below a folder lies together, right behind it. As strcmp(). */
+int payload_compare(const char *a, const char *b);
 
 int payload_put(struct payload *payload, const char *path, const void *bytes, size_t size, uint32_t mode, int64_t owner,
 		struct err *err);

@@ -70,7 +70,7 @@ TEST(configmap_files)
 		const Core__ConfigMap *object =
 			configmaps[i].object ? object_of(arena, &core__config_map__descriptor, configmaps[i].object)
 					     : NULL;
-		struct payload payload = { .arena = arena };
+		_cleanup_payload_ struct payload payload = { .arena = arena };
 		struct err err;
 		int code = payload_add_configmap(&payload, object, source->items, source->n_items, PAYLOAD_MODE,
 						 source->optional, &err);
@@ -85,7 +85,7 @@ TEST(secret_files)
 	const Core__Secret *object = object_of(arena, &core__secret__descriptor, "{'data':{'k':'c2VjcmV0','n':''}}");
 	const Core__SecretVolumeSource *source =
 		object_of(arena, &core__secret_volume_source__descriptor, "{'items':[{'key':'q','path':'q'}]}");
-	struct payload payload = { .arena = arena };
+	_cleanup_payload_ struct payload payload = { .arena = arena };
 	struct err err;
 
 	CHECK_OK(payload_add_secret(&payload, object, NULL, 0, 0400, false, &err), &err);
@@ -146,7 +146,7 @@ TEST(downward_files)
 
 	for (size_t i = 0; i < ARRAY_LEN(downward); i++) {
 		char *items = arena_printf(arena, "{'items':%s}", downward[i].items);
-		struct payload payload = { .arena = arena };
+		_cleanup_payload_ struct payload payload = { .arena = arena };
 		struct err err;
 
 		/* Q and ~ stand for the quotes of a subscript */
@@ -272,4 +272,19 @@ TEST(sources_that_are_not_mounted_yet_are_named)
 
 		CHECK_STR(unsupported[i].volumes, str_or(volume_unsupported(pod, arena), "none"), unsupported[i].want);
 	}
+}
+
+/* A ConfigMap may have as many keys as fit into 1.5 MiB: the work must not grow with their square. */
+TEST(very_many_files)
+{
+	enum { FILES = 30000 };
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_payload_ struct payload payload = { .arena = arena };
+	struct err err;
+
+	for (int i = 0; i < FILES; i++)
+		CHECK_OK(payload_put(&payload, arena_printf(arena, "%d", i), "", 0, 0644, -1, &err), &err);
+	CHECK_OK(payload_put(&payload, "7", "again", 5, 0644, -1, &err), &err);
+	CHECK_INT("each path once", payload.n, ==, FILES);
+	CHECK_INT("the later content", payload.bytes, ==, 5);
 }

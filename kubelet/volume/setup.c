@@ -321,7 +321,7 @@ static int setup_empty_dir(struct setup *setup, struct err *err)
 static int setup_payload(struct setup *setup, struct err *err)
 {
 	const Core__VolumeSource *source = current(setup)->volumesource;
-	struct payload payload = { .arena = setup->arena };
+	_cleanup_payload_ struct payload payload = { .arena = setup->arena };
 	int64_t group = payload_pod_group(setup->pod);
 	int code = fill_payload(setup, &payload, err);
 
