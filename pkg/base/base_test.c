@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -225,6 +227,34 @@ TEST(trees_are_made_and_removed)
 	CHECK_INT("gone", access(top, F_OK), ==, -1);
 	CHECK_INT("a link is removed, not what it names", access(outside, F_OK), ==, 0);
 	CHECK_OK(dir_remove_all(top, &err), &err);
+}
+
+/* A container can make them as deep as it likes: that must not keep its pod from ending. */
+TEST(trees_of_any_depth_are_removed)
+{
+	enum { DEPTH = 3000 };
+	_cleanup_free_ char *top = xasprintf("%s/t", test_folder());
+	_cleanup_free_ char *taken = xasprintf("%s/t/.deep-1", test_folder());
+	struct rlimit few = { .rlim_cur = 128, .rlim_max = 128 };
+	struct err err;
+
+	CHECK_OK(dir_make_all(top, 0755, &err), &err);
+	CHECK_OK(dir_make_all(taken, 0755, &err), &err);
+	int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; i < DEPTH; i++) {
+		CHECK_INT("make", mkdirat(fd, "d", 0755), ==, 0);
+		int below = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		int file = openat(fd, "f", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+		close(file);
+		close(fd);
+		fd = below;
+	}
+	close(fd);
+	CHECK_INT("few descriptors", setrlimit(RLIMIT_NOFILE, &few), ==, 0);
+	CHECK_OK(dir_remove_all(top, &err), &err);
+	CHECK_INT("gone", access(top, F_OK), ==, -1);
 }
 
 TEST(plain_names_stay_inside)

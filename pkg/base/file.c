@@ -13,7 +13,7 @@
 
 enum {
 	READ_STEP = 4096,
-	TREE_DEPTH_MAX = 256, /* deeper than any tool makes; recursion and open folders stay bounded */
+	TREE_DEPTH_MAX = 64, /* folders open at once, and calls inside each other */
 };
 
 void fd_done(int *fd)
@@ -188,9 +188,29 @@ void dir_done(DIR **dir)
 		closedir(*dir);
 }
 
-static int remove_below(int folder_fd, dev_t device, int depth);
+/* A tree on its way out. */
+struct removal {
+	int top_fd;
+	dev_t device;
+	size_t n_moved; /* folders that lay too deep, and are right below the top now */
+};
 
-static int remove_entry(int folder_fd, const char *name, dev_t device, int depth)
+static int remove_below(struct removal *removal, DIR *folder, int depth);
+
+/* A folder that lies so deep that recursion and open folders would not stay bounded: the top takes it, for later. */
+static int move_up(struct removal *removal, int folder_fd, const char *name)
+{
+	char place[32];
+
+	do {
+		snprintf(place, sizeof place, ".deep-%zu", ++removal->n_moved);
+		if (renameat(folder_fd, name, removal->top_fd, place) == 0)
+			return 0;
+	} while (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR); /* somebody has this very name there */
+	return -errno;
+}
+
+static int remove_entry(struct removal *removal, int folder_fd, const char *name, int depth)
 {
 	struct stat st;
 
@@ -201,23 +221,26 @@ static int remove_entry(int folder_fd, const char *name, dev_t device, int depth
 	_cleanup_fd_ int fd = openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_dev != device)
+	if (st.st_dev != removal->device)
 		return -EBUSY; /* something is still mounted here */
-	int code = remove_below(fd_steal(&fd), device, depth + 1);
+	if (depth == TREE_DEPTH_MAX)
+		return move_up(removal, folder_fd, name);
+	DIR *folder = fdopendir(fd);
+	if (!folder)
+		return -errno;
+	fd = -1;
+	int code = remove_below(removal, folder, depth + 1);
 	if (code < 0)
 		return code;
 	return unlinkat(folder_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Takes the descriptor. */
-static int remove_below(int folder_fd, dev_t device, int depth) // NOLINT(misc-no-recursion): bounded by TREE_DEPTH_MAX
+/* Closes the folder. */
+static int remove_below(struct removal *removal, DIR *folder,
+			int depth) // NOLINT(misc-no-recursion): bounded by TREE_DEPTH_MAX
 {
-	_cleanup_dir_ DIR *dir = depth > TREE_DEPTH_MAX ? NULL : fdopendir(folder_fd);
+	_cleanup_dir_ DIR *dir = folder;
 
-	if (!dir) {
-		fd_done(&folder_fd);
-		return -ELOOP;
-	}
 	for (;;) {
 		errno = 0;
 		const struct dirent *entry = readdir(dir);
@@ -226,19 +249,41 @@ static int remove_below(int folder_fd, dev_t device, int depth) // NOLINT(misc-n
 			return -errno;
 		if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
 			continue;
-		int code = remove_entry(dirfd(dir), entry->d_name, device, depth);
+		int code = remove_entry(removal, dirfd(dir), entry->d_name, depth);
 		if (code < 0)
 			return code;
 	}
 }
 
+static int remove_folder(const char *path)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct removal removal = { .top_fd = fd };
+	struct stat st;
+	size_t moved_before;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	removal.device = st.st_dev;
+	do { /* again, as long as there were folders too deep */
+		moved_before = removal.n_moved;
+		DIR *folder = dir_entries(fd);
+		int code = folder ? remove_below(&removal, folder, 0) : -errno;
+
+		if (code < 0)
+			return code;
+		if (rmdir(path) == 0 || errno == ENOENT)
+			return 0;
+	} while (errno == ENOTEMPTY && removal.n_moved != moved_before);
+	return -errno;
+}
+
 int dir_remove_all(const char *path, struct err *err)
 {
-	struct stat st;
+	int code = unlink(path) == 0 || errno == ENOENT ? 0
+		   : errno == EISDIR || errno == EPERM  ? remove_folder(path)
+							: -errno;
 
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : err_errno(err, "cannot look at %s", path);
-	int code = remove_entry(AT_FDCWD, path, st.st_dev, 0);
 	if (code < 0) {
 		errno = -code;
 		return err_errno(err, "cannot remove %s", path);
