@@ -101,10 +101,13 @@ static void child_exits(void *owner, int events)
 {
 	struct child *child = owner;
 	int status = 0;
+	pid_t ended = waitpid(child->pid, &status, WNOHANG);
 
 	(void)events;
-	if (waitpid(child->pid, &status, WNOHANG) == 0)
+	if (ended == 0)
 		return;
+	if (ended < 0 && child->why.code == 0) /* somebody else has reaped it: how it ended is not known */
+		err_errno(&child->why, "cannot read how a program ended");
 	if (child->state != CHILD_ABANDONED) {
 		output_drain(&child->out);
 		output_drain(&child->err);
@@ -117,7 +120,7 @@ static void child_exits(void *owner, int events)
 			.err_size = child->err.bytes.size,
 		};
 
-		child->done(child->owner, &result, child->why.code ? &child->why : NULL);
+		child->done(child->owner, ended < 0 ? NULL : &result, child->why.code ? &child->why : NULL);
 	}
 	child_free(child);
 }

@@ -36,6 +36,7 @@ struct child_result {
 
 /*
  * The result is a `const struct child_result *`: also with an exit code other than 0, which is the caller's to judge,
- * and together with -ETIMEDOUT and -ECANCELED. Without a result: the program could not be started (-errno).
+ * and together with -ETIMEDOUT and -ECANCELED. Without a result: the program could not be started (-errno), or somebody
+ * else has reaped it, so that how it ended is not known (-ECHILD).
  */
 struct task *child_run(struct loop *loop, const struct child_spec *spec, task_done_fn *done, void *owner);

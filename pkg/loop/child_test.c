@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkg/loop/child.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -76,6 +77,17 @@ TEST(output_and_exit_code_come_back)
 	CHECK_INT("exit code", seen.exit_code, ==, 7);
 	CHECK_STR("stdout", buf_text(&seen.out), "out\n");
 	CHECK_STR("stderr", buf_text(&seen.err), "err\n");
+	free_seen(&seen);
+}
+
+/* A process may be born with its children's ends ignored. What is not known must not be taken for success. */
+TEST(an_exit_code_that_is_lost_is_no_success)
+{
+	struct seen seen;
+
+	signal(SIGCHLD, SIG_IGN);
+	seen = run("exit 7", (struct child_spec){ 0 }, 0);
+	CHECK_INT("an error", seen.code, ==, -ECHILD);
 	free_seen(&seen);
 }
 
