@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -97,6 +98,30 @@ static void set_log(const struct config *config)
 	log_set_verbosity((int)logging->verbosity);
 }
 
+/* A service manager's usual 1,024 are gone with some 300 followed logs, and then no volume can be mounted either. */
+static void set_open_files(const struct config *config)
+{
+	rlim_t files = (rlim_t)config->kubelet->maxopenfiles;
+	struct rlimit limit = { files, files };
+	struct err err;
+
+	if (files > 0 && setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		err_errno(&err, "cannot have %lld open files", (long long)config->kubelet->maxopenfiles);
+		log_error(&err, "Failed to set rlimit on max file handles", NULL);
+	}
+}
+
+/* A parent that ignores the ends of its children hands that on, and then no exit code of a child of ours could be read.
+ */
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static int run(const struct config *config)
 {
 	struct process process = { .loop = loop_new() };
@@ -134,6 +159,7 @@ int main(int argc, char **argv)
 	memory_set_up();
 	if (str_eq(own_name(argv[0]), MOUNT_HELPER))
 		return volume_helper_main(argc, argv);
+	reset_signals();
 	signal(SIGPIPE, SIG_IGN);
 	if (str_eq(own_name(argv[0]), GATE_PROGRAM))
 		return gate_child_main(argc, argv);
@@ -151,6 +177,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	set_log(config);
+	set_open_files(config);
 	log_info("Kubelet version", "kubeletVersion", CONFIG_KUBERNETES_VERSION, NULL);
 	config_log_idle(config);
 	return run(config);

@@ -237,7 +237,6 @@ const char *const config_idle_fields[] = {
 	"topologyManagerPolicy",
 	"topologyManagerScope",
 	"hairpinMode",
-	"maxOpenFiles",
 	"contentType",
 	"kubeAPIQPS",
 	"kubeAPIBurst",
