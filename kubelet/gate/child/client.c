@@ -41,8 +41,7 @@ static void client_free(struct client *client)
 	client_tell_gone(client);
 	client_close_peer(client);
 	loop_timer_stop(&client->timer);
-	child->head_bytes -= client->head.bytes.size;
-	http_head_done(&client->head);
+	head_done(client);
 	http_head_done(&client->relay.head);
 	tracker_free(client->relay.tracker);
 	buf_done(&client->in);

@@ -16,7 +16,7 @@
 
 enum {
 	CLIENTS_MAX = 4096, /* above it the longest idle one makes room; 2,000 idle ones are an ordinary attack */
-	HEAD_MEMORY_BYTES = 64 << 20, /* unfinished heads of all clients together */
+	HEAD_MEMORY_BYTES = 64 << 20, /* heads of all clients together, unfinished ones and those being answered */
 };
 
 struct client;
@@ -32,7 +32,7 @@ struct gate_child {
 	} listeners[GATE_LISTENERS];
 	struct client *clients[CLIENTS_MAX];
 	size_t n_clients;
-	size_t head_bytes;
+	size_t head_bytes; /* sum of what each client has counted */
 	uint64_t serial;
 	bool ending;
 	struct loop_timer end;

@@ -307,3 +307,44 @@ TEST(what_a_runtime_says_to_a_client_that_left_is_not_kept)
 	CHECK_INT("gone with the runtime", fixture.child.n_clients, ==, 0);
 	finish(&fixture);
 }
+
+/* The kubelet's end is read and not answered. */
+static void hear_requests(struct fixture *fixture)
+{
+	static char bytes[CHANNEL_PACKET_BYTES + 1];
+
+	do
+		settle(fixture);
+	while (recv(fixture->kubelet_fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0);
+}
+
+/* A head is as large when it is whole, and waits for its answer as long as the API server takes to know a token. */
+TEST(heads_that_wait_for_an_answer_have_a_limit_together)
+{
+	enum { MANY = 80, FILL = 1000 * 1024, PIECE = 50 * 1024 };
+	static char fill[FILL];
+	struct fixture fixture;
+	int fds[MANY];
+	size_t open = 0;
+
+	memset(fill, 'a', sizeof fill);
+	start(&fixture, false);
+	for (int i = 0; i < MANY; i++) {
+		fds[i] = dial(&fixture);
+		say(&fixture, fds[i], "GET / HTTP/1.1\r\nHost: h\r\nX: ", 28);
+		for (int at = 0; at < FILL && !is_closed(fds[i]); at += PIECE)
+			say(&fixture, fds[i], fill + at, PIECE);
+		if (!is_closed(fds[i]))
+			say(&fixture, fds[i], "\r\n\r\n", 4);
+		hear_requests(&fixture);
+	}
+	for (int i = 0; i < MANY; i++)
+		open += !is_closed(fds[i]);
+	CHECK_INT("counted", fixture.child.head_bytes, <=, HEAD_MEMORY_BYTES);
+	CHECK_INT("as many as fit", open, ==, HEAD_MEMORY_BYTES / FILL);
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+	hear_requests(&fixture);
+	finish(&fixture);
+	CHECK_INT("all given back", fixture.child.head_bytes, ==, 0);
+}

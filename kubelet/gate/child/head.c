@@ -80,10 +80,22 @@ void client_again(struct gate_child *child, const Gate__Again *again)
 	client_step(client);
 }
 
+static void count_head(struct client *client, size_t bytes)
+{
+	client->child->head_bytes += bytes - client->head_bytes;
+	client->head_bytes = bytes;
+}
+
+void head_done(struct client *client)
+{
+	count_head(client, 0);
+	http_head_done(&client->head);
+}
+
 void head_start(struct client *client)
 {
 	client->after_post = client->head.complete && strcmp(client->head.method, "POST") == 0;
-	client->child->head_bytes -= client->head.bytes.size;
+	count_head(client, 0);
 	http_head_reset(&client->head);
 	client->state = STATE_HEAD;
 	client->idle_since_ms = loop_now_ms(client->child->loop);
@@ -110,14 +122,16 @@ void head_discard_body(struct client *client)
 static void refuse_head(struct client *client)
 {
 	http_head_refuse(&client->out, &client->head, clock_wall_s());
+	count_head(client, 0);
+	http_head_reset(&client->head);
 	client_last_answer(client);
 }
 
 void head_step(struct client *client)
 {
 	struct gate_child *child = client->child;
-	size_t taken, before = client->head.bytes.size;
-	bool started = before > 0;
+	bool started = client->head.bytes.size > 0;
+	size_t taken;
 	int code;
 
 	/* Go forgives old clients that end a POST's body with an empty line too many. */
@@ -126,12 +140,16 @@ void head_step(struct client *client)
 		buf_consume(&client->in, 1);
 	if (client->in.size) {
 		code = http_head_feed(&client->head, client->in.bytes, client->in.size, &taken);
-		child->head_bytes += client->head.bytes.size - before;
 		if (code < 0) {
 			refuse_head(client);
 			return;
 		}
 		buf_consume(&client->in, taken);
+		count_head(client, client->head_bytes + taken);
+		if (child->head_bytes > HEAD_MEMORY_BYTES) {
+			client_leave(client, LINGER_BAD_MS);
+			return;
+		}
 		if (!started && client->served_one) /* the first one's time runs since the connection was made */
 			loop_timer_start(&client->timer, HEAD_MS);
 		if (client->head.complete) {
@@ -142,10 +160,6 @@ void head_step(struct client *client)
 			loop_timer_stop(&client->timer);
 			http_body_init(&client->body, &client->head);
 			send_request(client);
-			return;
-		}
-		if (child->head_bytes > HEAD_MEMORY_BYTES) {
-			client_leave(client, LINGER_BAD_MS);
 			return;
 		}
 	}

@@ -88,6 +88,7 @@ struct client {
 	int64_t idle_since_ms;
 
 	struct http_head head; /* of the request; so `body` */
+	size_t head_bytes;     /* of it, as counted in the child's */
 	struct http_body body;
 	size_t discarded;
 	bool broken_body; /* what follows cannot be told from a new request */
@@ -123,6 +124,7 @@ void client_step(struct client *client);
 
 void head_start(struct client *client); /* waits for the next one */
 void head_step(struct client *client);
+void head_done(struct client *client); /* frees it, for good */
 
 /* Takes content of the request's body out of `in`; nobody here wants it. */
 void head_discard_body(struct client *client);
