@@ -36,6 +36,8 @@ enum {
 	PORT_MS = 2000,               /* for the gate of a former kubelet to see that it has ended */
 	PORT_STEP_MS = 50,
 	GENERATION_ASKS_MAX = 3, /* times that one request is sent back to be judged again */
+	/* Texts of all open requests. An honest gate holds 64 MiB of heads, whose targets come up twice. */
+	REQUESTS_MAX_BYTES = 160 << 20,
 };
 
 /* A request that has not ended. */
@@ -45,6 +47,7 @@ struct pending {
 	bool is_head;
 	bool relayed;
 	int asked_again;
+	size_t bytes; /* of its texts */
 };
 
 /* A body that goes down in the background. */
@@ -74,7 +77,9 @@ struct gate {
 	int pidfd;
 	struct loop_fd *pidfd_watch;
 	int64_t started_ms;
+	bool is_ready;        /* it has said so, which it does once */
 	struct map *requests; /* of struct pending, by id as text */
+	size_t request_bytes; /* of all of them */
 	struct list bodies;
 };
 
@@ -95,7 +100,11 @@ static struct pending *find(struct gate *gate, uint64_t id)
 
 static void forget(struct gate *gate, uint64_t id)
 {
-	free(map_remove(gate->requests, id_key(id)));
+	struct pending *pending = map_remove(gate->requests, id_key(id));
+
+	if (pending)
+		gate->request_bytes -= pending->bytes;
+	free(pending);
 }
 
 static void body_free(struct body *body)
@@ -361,6 +370,7 @@ static void take_request(struct gate *gate, const Gate__Request *message)
 {
 	_cleanup_arena_ struct arena *arena = arena_new_limited(CHANNEL_MESSAGE_BYTES * 4);
 	struct pending *pending = find(gate, message->id);
+	size_t bytes = request_bytes(message);
 	struct gate_request request;
 
 	if (pending && (pending->answered || !pending->asked_again)) {
@@ -375,12 +385,18 @@ static void take_request(struct gate *gate, const Gate__Request *message)
 		hostile(gate, "a request holds what no client can send");
 		return;
 	}
+	if (gate->request_bytes + bytes > REQUESTS_MAX_BYTES) {
+		hostile(gate, "more of requests than it can hold itself");
+		return;
+	}
 	if (!pending) {
 		pending = xcalloc(1, sizeof *pending);
 		pending->id = message->id;
 		pending->is_head = str_eq(request.method, "HEAD");
 		map_set(gate->requests, id_key(message->id), pending);
 	}
+	gate->request_bytes += bytes - pending->bytes;
+	pending->bytes = bytes;
 	if (request.identity.presented && message->identity->generation != gate->generation &&
 	    pending->asked_again < GENERATION_ASKS_MAX) {
 		Gate__Again again = GATE__AGAIN__INIT;
@@ -396,6 +412,16 @@ static void take_request(struct gate *gate, const Gate__Request *message)
 	if (message->identity->generation != gate->generation)
 		request.identity.verified = false; /* no bundle of ours says so: a 401 is the safe answer */
 	gate->options.callbacks.request(gate->options.owner, &request);
+}
+
+static void take_ready(struct gate *gate, const Gate__Ready *ready)
+{
+	_cleanup_free_ char *missing = xstrndup(
+		ready->missing_layers.len ? (const char *)ready->missing_layers.data : "", ready->missing_layers.len);
+
+	gate->is_ready = true;
+	if (*missing)
+		log_warn("The gate runs without some layers of its sandbox", "missing", missing, NULL);
 }
 
 static void take_message(void *owner, const ProtobufCMessage *message, int fd)
@@ -420,11 +446,10 @@ static void take_message(void *owner, const ProtobufCMessage *message, int fd)
 		forget(gate, id);
 		if (!ours)
 			gate->options.callbacks.gone(gate->options.owner, id);
-	} else if (up->ready && up->ready->missing_layers.len) {
-		_cleanup_free_ char *missing =
-			xstrndup((const char *)up->ready->missing_layers.data, up->ready->missing_layers.len);
-
-		log_warn("The gate runs without some layers of its sandbox", "missing", missing, NULL);
+	} else if (up->ready && !gate->is_ready) {
+		take_ready(gate, up->ready);
+	} else {
+		hostile(gate, up->ready ? "it is ready twice" : "a message says nothing");
 	}
 }
 
@@ -583,6 +608,7 @@ static int start_gate(struct gate *gate, struct err *err)
 		return code;
 	}
 	former_note(gate->former, gate->pid);
+	gate->is_ready = false;
 	gate->started_ms = loop_now_ms(gate->loop);
 	gate->pidfd_watch = loop_fd_watch(gate->loop, gate->pidfd, LOOP_READ, process_ended, gate);
 	gate->channel = channel_new(gate->loop, fds[0], &gate__up__descriptor, take_message, channel_closed, gate);

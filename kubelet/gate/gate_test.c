@@ -26,6 +26,7 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
+#include "pkg/codec/pb.h"
 #include "pkg/test/test.h"
 
 enum { TEST_MS = 20000, LARGE_BYTES = 3 << 20 };
@@ -704,14 +705,41 @@ TEST(sessions_of_a_killed_kubelet_end_with_a_failure)
 
 /* ---- a gate in foreign hands ---- */
 
-enum { HOSTILE_GARBAGE, HOSTILE_FORGED_HEAD, HOSTILE_TWICE, HOSTILE_ENDLESS, HOSTILE_DESCRIPTOR, HOSTILE_KINDS };
-enum { HOSTILE_DEAF = HOSTILE_KINDS, DEAF_MS = 60 * 1000 };
+enum {
+	HOSTILE_GARBAGE,
+	HOSTILE_FORGED_HEAD,
+	HOSTILE_TWICE,
+	HOSTILE_ENDLESS,
+	HOSTILE_DESCRIPTOR,
+	HOSTILE_READY_TWICE,
+	HOSTILE_NOTHING,
+	HOSTILE_KINDS
+};
+enum { HOSTILE_DEAF = HOSTILE_KINDS, HOSTILE_HOARD, DEAF_MS = 60 * 1000 };
 
-static void send_up(uint64_t id, const char *value, int fd)
+/* As the channel does, but waits for the other side to read. */
+static void send_slowly(const ProtobufCMessage *message)
 {
-	struct loop *loop = loop_new();
-	struct channel *channel =
-		channel_new(loop, fcntl(3, F_DUPFD_CLOEXEC, 5), &gate__down__descriptor, NULL, NULL, NULL);
+	_cleanup_buf_ struct buf bytes = BUF_INIT(CHANNEL_MESSAGE_BYTES);
+	static char packet[CHANNEL_PACKET_BYTES + 1];
+	struct pollfd wait = { .fd = 3, .events = POLLOUT };
+	struct err err;
+
+	pb_encode(message, &bytes, &err);
+	while (bytes.size > 0) {
+		size_t part = MIN(bytes.size, (size_t)CHANNEL_PACKET_BYTES);
+
+		packet[0] = part < bytes.size;
+		memcpy(packet + 1, bytes.bytes, part);
+		while (send(3, packet, part + 1, MSG_NOSIGNAL) < 0)
+			if (errno != EAGAIN || poll(&wait, 1, TEST_MS) <= 0)
+				_exit(0);
+		buf_consume(&bytes, part);
+	}
+}
+
+static void send_up(uint64_t id, const char *path, const char *value, int fd)
+{
 	Gate__Header header = GATE__HEADER__INIT, *headers[] = { &header };
 	Gate__Identity identity = GATE__IDENTITY__INIT;
 	Gate__Request request = GATE__REQUEST__INIT;
@@ -722,13 +750,31 @@ static void send_up(uint64_t id, const char *value, int fd)
 	request.id = id;
 	request.listener = GATE_READ_ONLY;
 	request.method = (ProtobufCBinaryData){ 3, (uint8_t *)(uintptr_t) "GET" };
-	request.path = request.target = (ProtobufCBinaryData){ 2, (uint8_t *)(uintptr_t) "/x" };
+	request.path = (ProtobufCBinaryData){ strlen(path), (uint8_t *)(uintptr_t)path };
+	request.target = (ProtobufCBinaryData){ 2, (uint8_t *)(uintptr_t) "/x" };
 	request.headers = headers;
 	request.n_headers = 1;
 	request.identity = &identity;
 	up.request = &request;
+	if (fd < 0) {
+		send_slowly(&up.base);
+		return;
+	}
+	struct channel *channel =
+		channel_new(loop_new(), fcntl(3, F_DUPFD_CLOEXEC, 5), &gate__down__descriptor, NULL, NULL, NULL);
+
 	channel_send(channel, &up.base, fd);
 	channel_free(channel);
+}
+
+/* More than 160 MiB, in requests that each could be. */
+static void hoard(void)
+{
+	static char large[1000 * 1024];
+
+	memset(large, 'a', sizeof large - 1);
+	for (uint64_t id = 1; id <= 200; id++)
+		send_up(id, large, "a", -1);
 }
 
 static void misbehave(int how)
@@ -746,11 +792,11 @@ static void misbehave(int how)
 		send(3, "\0\xff\xff\xff", 4, 0);
 		break;
 	case HOSTILE_FORGED_HEAD:
-		send_up(1, "a\r\nAuthorization: b", -1);
+		send_up(1, "/x", "a\r\nAuthorization: b", -1);
 		break;
 	case HOSTILE_TWICE:
-		send_up(1, "a", -1);
-		send_up(1, "a", -1);
+		send_up(1, "/x", "a", -1);
+		send_up(1, "/x", "a", -1);
 		break;
 	case HOSTILE_ENDLESS:
 		for (int i = 0; i < 100000; i++) {
@@ -762,7 +808,17 @@ static void misbehave(int how)
 		}
 		break;
 	case HOSTILE_DESCRIPTOR:
-		send_up(1, "a", fcntl(2, F_DUPFD_CLOEXEC, 5));
+		send_up(1, "/x", "a", fcntl(2, F_DUPFD_CLOEXEC, 5));
+		break;
+	case HOSTILE_READY_TWICE: /* Up.ready, empty */
+		send(3, "\0\x1a\0", 3, 0);
+		send(3, "\0\x1a\0", 3, 0);
+		break;
+	case HOSTILE_NOTHING:
+		send(3, "\0", 1, 0);
+		break;
+	case HOSTILE_HOARD:
+		hoard();
 		break;
 	default:
 		break;
@@ -794,6 +850,30 @@ TEST(a_gate_in_foreign_hands_is_replaced)
 		CHECK_INT("each is gone", fixture.n_gone, ==, fixture.n_requests);
 	}
 	log_set_verbosity(0);
+}
+
+static int wait_for_the_end(int port)
+{
+	poll(NULL, 0, TEST_MS);
+	return 0;
+}
+
+static void end_when_replaced(struct fixture *fixture)
+{
+	if (fixture->n_gone > 0)
+		kill(fixture->client, SIGKILL);
+}
+
+/* Each of its requests is one that a client could make. */
+TEST(a_gate_that_hoards_requests_is_replaced)
+{
+	struct fixture fixture = { .handle = take_note, .tick = end_when_replaced };
+
+	log_set_verbosity(90 + HOSTILE_HOARD);
+	run(&fixture, wait_for_the_end);
+	log_set_verbosity(0);
+	CHECK_INT("as many as fit, and some of the next gate", fixture.n_requests, <=, 163 + 163);
+	CHECK_INT("each is gone", fixture.n_gone, ==, 163);
 }
 
 /* A kubelet that is killed when its gate has all it can use; the pid of that gate. */

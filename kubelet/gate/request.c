@@ -82,3 +82,13 @@ bool request_read(struct arena *arena, const Gate__Request *from, struct gate_re
 		return false;
 	return read_identity(arena, from->identity, &into->identity);
 }
+
+size_t request_bytes(const Gate__Request *request)
+{
+	size_t bytes = request->method.len + request->path.len + request->target.len + request->query.len +
+		       request->host.len + request->client.len;
+
+	for (size_t i = 0; i < request->n_headers; i++)
+		bytes += request->headers[i]->name.len + request->headers[i]->value.len;
+	return bytes;
+}

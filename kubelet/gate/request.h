@@ -10,3 +10,6 @@
  * zero byte, a line break where a head to the runtime is built from, an unknown listener, too many headers.
  */
 bool request_read(struct arena *arena, const Gate__Request *from, struct gate_request *into);
+
+/* How much its texts hold. */
+size_t request_bytes(const Gate__Request *request);
