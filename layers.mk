@@ -54,6 +54,7 @@ needs.kubelet/gate/child := pkg/base pkg/loop pkg/codec pkg/stream pkg/net kubel
 needs.kubelet/gate := pkg/base pkg/loop pkg/codec pkg/stream kubelet/gate/channel gen
 tests.kubelet/gate := kubelet/gate/child
 needs.kubelet/api := $(kubelet.pkg) pkg/net kubelet/runtime kubelet/gate
+tests.kubelet/api := pkg/stream
 needs.kubelet := $(kubelet.pkg) kubelet/config kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg \
 	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/gate/child kubelet/api
 
