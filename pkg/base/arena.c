@@ -63,12 +63,15 @@ static struct block *block_new(struct arena *arena, size_t size)
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-	if (size > arena->limit - arena->used || size > SIZE_MAX / 2) {
+	bool is_sane = size <= SIZE_MAX / 2;
+
+	if (is_sane)
+		size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	if (!is_sane || size > arena->limit - arena->used) {
 		base_assert(arena->limit != SIZE_MAX);
 		return NULL;
 	}
-	arena->used += size;
-	size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	arena->used += size; /* as it is in memory: many small texts take more than they hold */
 
 	struct block *block = arena->blocks;
 	if (!block || block->size - block->used < size) {

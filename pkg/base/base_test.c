@@ -103,8 +103,19 @@ TEST(arena_limit_answers_null)
 
 	CHECK("fits", arena_alloc(arena, 60));
 	CHECK("does not", !arena_alloc(arena, 60));
-	CHECK("a smaller one still does", arena_alloc(arena, 40));
+	CHECK("a smaller one still does", arena_alloc(arena, 30));
 	CHECK("nothing left", !arena_strdup(arena, ""));
+	CHECK("nothing can be so large", !arena_alloc(arena, SIZE_MAX));
+}
+
+TEST(arena_limit_is_one_of_memory)
+{
+	_cleanup_arena_ struct arena *arena = arena_new_limited(1600);
+	int n = 0;
+
+	while (arena_strdup(arena, ""))
+		n++;
+	CHECK_INT("short texts", n, ==, 100);
 }
 
 TEST(buf_consumes_from_the_front)
