@@ -25,7 +25,8 @@ static void set_one(int folder, const char *name, const struct stat *st, int64_t
 		return;
 	if (S_ISDIR(st->st_mode))
 		mask |= FOLDER;
-	(void)!fchmodat(folder, name, (st->st_mode & 07777) | mask, 0);
+	/* Not through a link that took its place since it was looked at. */
+	(void)!fchmodat(folder, name, (st->st_mode & 07777) | mask, AT_SYMLINK_NOFOLLOW);
 }
 
 static int set_below(int folder, int64_t group, bool read_only, int depth)
