@@ -10,7 +10,7 @@
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
 #include "pkg/base/map.h"
-#include "pkg/codec/quantity.h"
+#include "pkg/codec/amount.h"
 #include "pkg/sys/cgroup.h"
 #include "pkg/sys/huge_pages.h"
 
@@ -250,9 +250,8 @@ int cm_update_qos(struct cm *cm, const Core__Pod *const *pods, size_t n_pods, st
 	int64_t milli_cpu = 0;
 
 	for (size_t i = 0; i < n_pods; i++)
-		if (cm_qos_class(pods[i]) == CM_BURSTABLE &&
-		    __builtin_add_overflow(milli_cpu, cm_pod_sums(pods[i]).request_milli_cpu, &milli_cpu))
-			milli_cpu = INT64_MAX;
+		if (cm_qos_class(pods[i]) == CM_BURSTABLE)
+			milli_cpu = amount_add(milli_cpu, cm_pod_sums(pods[i]).request_milli_cpu);
 	burstable.shares = cm_shares(milli_cpu);
 	if (apply(cm, cm->of_qos[CM_BURSTABLE], &burstable, err) < 0)
 		return err->code;

@@ -5,17 +5,10 @@
 #include "pkg/codec/amount.h"
 #include "pkg/codec/quantity.h"
 
-static int64_t add(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
 static struct amounts sum_of(struct amounts a, struct amounts b)
 {
-	return (struct amounts){ .milli_cpu = add(a.milli_cpu, b.milli_cpu),
-				 .memory_bytes = add(a.memory_bytes, b.memory_bytes) };
+	return (struct amounts){ .milli_cpu = amount_add(a.milli_cpu, b.milli_cpu),
+				 .memory_bytes = amount_add(a.memory_bytes, b.memory_bytes) };
 }
 
 static struct amounts larger_of(struct amounts a, struct amounts b)
@@ -218,10 +211,10 @@ struct cm_sums cm_pod_sums(const Core__Pod *pod)
 	int64_t milli_cpu = quantity_text_milli(amount_find(spec->overhead, spec->n_overhead, "cpu"));
 	int64_t bytes = quantity_text_value(amount_find(spec->overhead, spec->n_overhead, "memory"));
 
-	sums.request_milli_cpu = add(sums.request_milli_cpu, milli_cpu);
-	sums.limit_milli_cpu = sums.limit_milli_cpu ? add(sums.limit_milli_cpu, milli_cpu) : 0;
-	sums.request_memory = add(sums.request_memory, bytes);
-	sums.limit_memory = sums.limit_memory ? add(sums.limit_memory, bytes) : 0;
+	sums.request_milli_cpu = amount_add(sums.request_milli_cpu, milli_cpu);
+	sums.limit_milli_cpu = sums.limit_milli_cpu ? amount_add(sums.limit_milli_cpu, milli_cpu) : 0;
+	sums.request_memory = amount_add(sums.request_memory, bytes);
+	sums.limit_memory = sums.limit_memory ? amount_add(sums.limit_memory, bytes) : 0;
 	return sums;
 }
 
@@ -244,7 +237,7 @@ static int64_t huge_pages_of(const Core__ResourceRequirements *resources, int64_
 	/* "2Mi" and "2048Ki" are the same page. */
 	for (size_t i = 0; resources && i < resources->n_requests; i++)
 		if (names_pages_of(resources->requests[i]->key, page_bytes))
-			bytes = add(bytes, quantity_text_value(text_of(resources->requests[i]->value)));
+			bytes = amount_add(bytes, quantity_text_value(text_of(resources->requests[i]->value)));
 	return bytes;
 }
 
@@ -254,16 +247,16 @@ static int64_t total_huge_pages(const Core__PodSpec *spec, int64_t page_bytes)
 	int64_t total = 0, sidecars = 0, init = 0;
 
 	for (size_t i = 0; i < spec->n_containers; i++)
-		total = add(total, huge_pages_of(spec->containers[i]->resources, page_bytes));
+		total = amount_add(total, huge_pages_of(spec->containers[i]->resources, page_bytes));
 	for (size_t i = 0; i < spec->n_initcontainers; i++) {
 		int64_t one = huge_pages_of(spec->initcontainers[i]->resources, page_bytes);
 
 		if (is_sidecar(spec->initcontainers[i])) {
-			total = add(total, one);
-			sidecars = add(sidecars, one);
+			total = amount_add(total, one);
+			sidecars = amount_add(sidecars, one);
 			init = MAX(init, sidecars);
 		} else {
-			init = MAX(init, add(one, sidecars));
+			init = MAX(init, amount_add(one, sidecars));
 		}
 	}
 	return MAX(total, init);
@@ -278,7 +271,7 @@ int64_t cm_pod_huge_pages(const Core__Pod *pod, int64_t page_bytes)
 		bytes = total_huge_pages(spec, page_bytes);
 	for (size_t i = 0; i < spec->n_overhead; i++)
 		if (names_pages_of(spec->overhead[i]->key, page_bytes))
-			bytes = add(bytes, quantity_text_value(text_of(spec->overhead[i]->value)));
+			bytes = amount_add(bytes, quantity_text_value(text_of(spec->overhead[i]->value)));
 	return bytes;
 }
 

@@ -127,12 +127,9 @@ static int64_t request(const Core__Pod *pod, const char *resource)
 {
 	int64_t sum = 0;
 
-	for (size_t i = 0; i < pod->spec->n_containers; i++) {
-		const char *amount = amount_request(pod->spec->containers[i]->resources, resource);
-
-		if (__builtin_add_overflow(sum, quantity_text_value(amount), &sum))
-			sum = INT64_MAX;
-	}
+	for (size_t i = 0; i < pod->spec->n_containers; i++)
+		sum = amount_add(sum,
+				 quantity_text_value(amount_request(pod->spec->containers[i]->resources, resource)));
 	return sum;
 }
 
@@ -141,8 +138,7 @@ static int64_t used_by_others(const struct admit_input *input, const char *resou
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < input->n_pods; i++)
-		if (__builtin_add_overflow(sum, request(input->pods[i], resource), &sum))
-			sum = INT64_MAX;
+		sum = amount_add(sum, request(input->pods[i], resource));
 	return sum;
 }
 
@@ -193,8 +189,8 @@ static bool lacks_resources(const struct admit_input *input, struct arena *arena
 	for (size_t i = 0; i < input->n_pods; i++) {
 		struct cm_sums sums = cm_pod_sums(input->pods[i]);
 
-		used.request_milli_cpu += sums.request_milli_cpu;
-		used.request_memory += sums.request_memory;
+		used.request_milli_cpu = amount_add(used.request_milli_cpu, sums.request_milli_cpu);
+		used.request_memory = amount_add(used.request_memory, sums.request_memory);
 	}
 	return exceeds(arena, "pods", "OutOfpods", 1, (int64_t)input->n_pods,
 		       quantity_text_value(allocatable(input->node, "pods")), ret_verdict) ||

@@ -263,6 +263,22 @@ TEST(resources)
 	}
 }
 
+/* What no machine has can be asked for all the same. */
+TEST(sums_of_a_pod_do_not_wrap_around)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	static const char huge[] = "\"resources\":{\"requests\":{\"cpu\":\"8Ei\"},\"limits\":{\"cpu\":\"8Ei\","
+				   "\"memory\":\"7Ei\"}}";
+	const Core__Pod *pod =
+		parse(arena_printf(arena, "{\"spec\":{\"containers\":[{\"name\":\"a\",%s},{\"name\":\"b\",%s}]}}", huge,
+				   huge),
+		      arena);
+	const Cri__LinuxContainerResources *resources = runtime_request_sandbox_resources(&options, pod, arena);
+
+	CHECK_INT("memory", resources->memory_limit_in_bytes, ==, INT64_MAX);
+	CHECK_INT("shares", resources->cpu_shares, ==, 262144);
+}
+
 TEST(critical_pods_go_last)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();

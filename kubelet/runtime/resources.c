@@ -162,9 +162,9 @@ Cri__LinuxContainerResources *runtime_request_sandbox_resources(const struct run
 		const Core__Container *container = pod->spec->containers[i];
 
 		has_request |= amount_request(container->resources, "cpu") != NULL;
-		requests += quantity_text_milli(amount_request(container->resources, "cpu"));
-		limits += quantity_text_milli(amount_limit(container->resources, "cpu"));
-		memory += quantity_text_value(amount_limit(container->resources, "memory"));
+		requests = amount_add(requests, quantity_text_milli(amount_request(container->resources, "cpu")));
+		limits = amount_add(limits, quantity_text_milli(amount_limit(container->resources, "cpu")));
+		memory = amount_add(memory, quantity_text_value(amount_limit(container->resources, "memory")));
 	}
 	return basics(options, has_request ? requests : limits, limits, memory, arena);
 }

@@ -34,3 +34,10 @@ const char *amount_limit(const Core__ResourceRequirements *resources, const char
 {
 	return resources ? amount_find(resources->limits, resources->n_limits, name) : NULL;
 }
+
+int64_t amount_add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}

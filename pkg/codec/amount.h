@@ -20,3 +20,6 @@ const char *amount_find(const void *list, size_t n_list, const char *name);
 /* The same of a container or a pod; `resources` may be NULL. */
 const char *amount_request(const Core__ResourceRequirements *resources, const char *name);
 const char *amount_limit(const Core__ResourceRequirements *resources, const char *name);
+
+/* The sum of two amounts; one that no 64 bits can hold is the largest. */
+int64_t amount_add(int64_t a, int64_t b);
