@@ -327,7 +327,13 @@ ProtobufCMessage *pb_copy(const ProtobufCMessage *message, struct arena *arena) 
 		if (n == 0)
 			continue;
 		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-			char *array = arena_alloc(arena, n * item_size(field));
+			size_t room = 1;
+
+			while (room < n)
+				room *= 2; /* what PB_APPEND goes by */
+
+			char *array = arena_alloc(arena, room * item_size(field));
+
 			*(char **)(void *)to = array;
 			to = array;
 		}

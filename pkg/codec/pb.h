@@ -29,7 +29,7 @@ int pb_decode(const ProtobufCMessageDescriptor *type, const void *bytes, size_t 
 /* Appends the encoded message. -EILSEQ names the field whose text is not UTF-8: a Go peer would refuse the whole. */
 int pb_encode(const ProtobufCMessage *message, struct buf *into, struct err *err);
 
-/* A deep copy. */
+/* A deep copy. Unlike those of a decoded message, its lists can grow by PB_APPEND. */
 ProtobufCMessage *pb_copy(const ProtobufCMessage *message, struct arena *arena);
 #define PB_COPY(message, arena) ((__typeof__(message))(void *)pb_copy(&(message)->base, (arena)))
 
@@ -55,7 +55,9 @@ static inline protobuf_c_boolean *pb_has(const ProtobufCMessage *message, const 
 
 /*
  * Adds a pointer to a repeated field of messages or strings: PB_APPEND(arena, pod->spec, containers, container). The
- * array doubles, so a long list costs little; the old arrays stay in the arena.
+ * array doubles, so a long list costs little; the old arrays stay in the arena. It takes an array to have room for the
+ * next power of two of items: so has one that it made itself, and one of pb_copy() or pbjson_decode(), but none of
+ * pb_decode() and none that was filled in by hand.
  */
 #define PB_APPEND(arena, message, field, item)                                                               \
 	do {                                                                                                 \

@@ -46,6 +46,24 @@ TEST(encoded_decoded_and_copied)
 	CHECK_MEM("same bytes", again.bytes, again.size, wire.bytes, wire.size);
 }
 
+/* As the groups of a user from a TokenReview get "system:authenticated" added. */
+TEST(a_list_of_a_copy_can_grow)
+{
+	_cleanup_arena_ struct arena *arena = arena_new(), *other = arena_new();
+	Core__Container *container = PB_NEW(arena, Core__Container, core__container__descriptor);
+
+	for (int n = 1; n <= 40; n++) {
+		PB_APPEND(arena, container, args, arena_printf(arena, "arg %d", n));
+
+		Core__Container *copy = PB_COPY(container, other);
+
+		PB_APPEND(other, copy, args, arena_strdup(other, "added"));
+		CHECK_STR("the first", copy->args[0], "arg 1");
+		CHECK_STR("the last of the copy", copy->args[n - 1], arena_printf(arena, "arg %d", n));
+		CHECK_STR("what was added", copy->args[n], "added");
+	}
+}
+
 TEST(absent_and_empty_differ)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
