@@ -36,6 +36,7 @@ enum {
 	ACCEPTS_PER_TURN = 64,       /* then other connections have their turn */
 	ACCEPT_PAUSE_MS = 100,       /* descriptors ran out: a busy loop would not free any */
 	CHAIN_MAX_DEPTH = 10,        /* longer chains of certificates are somebody's attack */
+	AUTH_LEVEL = 1,              /* no SHA-1, no MD5, no RSA below 1024 bits: as Go judges certificates */
 	NAME_MAX_BYTES = 4 << 10,    /* of one subject value: a user name of kubelets is below 300 */
 	ORGANIZATIONS_MAX = 256,     /* groups of one client, who has a handful */
 };
@@ -773,6 +774,7 @@ static int verify_chain(struct tls_conn *conn, X509 *leaf, int64_t *ret_until)
 
 		X509_STORE_CTX_set_default(check, "ssl_client");
 		X509_VERIFY_PARAM_set_depth(param, CHAIN_MAX_DEPTH);
+		X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
 		code = X509_verify_cert(check) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(check);
 		if (code == X509_V_OK) {
 			STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(check);
