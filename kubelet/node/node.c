@@ -542,10 +542,10 @@ int node_new(const struct node_options *options, struct node **ret_node, struct 
 
 void node_start(struct node *node)
 {
-	_cleanup_free_ char *query = xasprintf("fieldSelector=metadata.name%%3D%s", node->options.name);
+	_cleanup_arena_ struct arena *arena = arena_new();
 	struct kube_listwatch_spec spec = {
 		.path = "/api/v1/nodes",
-		.query = query,
+		.query = kube_field_query(arena, "metadata.name", node->options.name),
 		.type = &core__node__descriptor,
 		.owner = node,
 		.set = own_set,

@@ -225,10 +225,10 @@ static struct watched *use(struct objects *objects, enum object_kind kind, const
 	map_set(objects->watched, key, watched);
 
 	_cleanup_free_ char *path = xasprintf("/api/v1/namespaces/%s/%s", namespace_, kinds[kind].resource);
-	_cleanup_free_ char *query = xasprintf("fieldSelector=metadata.name%%3D%s", name);
+	_cleanup_arena_ struct arena *arena = arena_new();
 	struct kube_listwatch_spec spec = {
 		.path = path,
-		.query = query,
+		.query = kube_field_query(arena, "metadata.name", name),
 		.type = kinds[kind].type,
 		.owner = watched,
 		.set = on_set,

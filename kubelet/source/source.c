@@ -105,7 +105,7 @@ struct source *source_new(const struct source_options *options)
 	source->options = *options;
 	source->options.node_name = NULL;
 	source->known = map_new();
-	source->pods_query = xasprintf("fieldSelector=spec.nodeName%%3D%s", kube_escape(arena, options->node_name));
+	source->pods_query = xstrdup(kube_field_query(arena, "spec.nodeName", options->node_name));
 	source->services = kube_listwatch_new(options->kube, &spec);
 	return source;
 }

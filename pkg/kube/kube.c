@@ -134,6 +134,19 @@ char *kube_escape(struct arena *arena, const char *text)
 	return escaped;
 }
 
+char *kube_field_query(struct arena *arena, const char *field, const char *value)
+{
+	char *escaped = arena_alloc(arena, strlen(value) * 2 + 1), *at = escaped;
+
+	for (; *value; value++) {
+		if (strchr("\\,=", *value))
+			*at++ = '\\'; /* what ends a term of a selector, and what escapes it */
+		*at++ = *value;
+	}
+	return arena_printf(arena, "fieldSelector=%s",
+			    kube_escape(arena, arena_printf(arena, "%s=%s", field, escaped)));
+}
+
 const char *kube_pod_name(const Core__Pod *pod, char into[KUBE_POD_NAME_MAX])
 {
 	into[0] = 0;

@@ -55,6 +55,12 @@ struct task *kube_ask(struct kube *kube, const struct kube_ask *ask, task_done_f
 /* A query value, percent-encoded, in the arena. */
 char *kube_escape(struct arena *arena, const char *text);
 
+/*
+ * The query for the objects whose field has this value, in the arena: "fieldSelector=metadata.name%3Dnginx". The value
+ * can be any text: of what a pod names, the API server checks some names only by looking for them.
+ */
+char *kube_field_query(struct arena *arena, const char *field, const char *value);
+
 enum { KUBE_POD_NAME_MAX = 512 }; /* the API allows 63 + 253 bytes, and 36 of a uid are the usual */
 
 /* For logs "default/nginx", for users "nginx_default(uid)"; "" of NULL. They answer `into`. */

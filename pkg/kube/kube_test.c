@@ -246,4 +246,8 @@ TEST(a_query_value_is_escaped)
 	_cleanup_arena_ struct arena *arena = arena_new();
 
 	CHECK_STR("escape", kube_escape(arena, "a=b,c d/\xc3\xa4~"), "a%3Db%2Cc%20d%2F%C3%A4~");
+	CHECK_STR("select", kube_field_query(arena, "metadata.name", "cm"), "fieldSelector=metadata.name%3Dcm");
+	CHECK_STR("a name is no second term and no second argument",
+		  kube_field_query(arena, "metadata.name", "a,b=c\\&limit=1"),
+		  "fieldSelector=metadata.name%3Da%5C%2Cb%5C%3Dc%5C%5C%26limit%5C%3D1");
 }
