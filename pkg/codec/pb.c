@@ -11,30 +11,37 @@ enum { DEPTH_MAX = 32 };            /* the deepest of ours, a pod's probe header
 
 /* ---- building ---- */
 
-/* Descriptors of ours carry no init function (it would cost 300 kB): memory is zero, only defaults are to be set. */
-static void set_default(const ProtobufCFieldDescriptor *field, void *member)
+size_t pb_item_size(const ProtobufCFieldDescriptor *field)
 {
-	if (!field->default_value || field->label == PROTOBUF_C_LABEL_REPEATED)
-		return;
 	switch (field->type) {
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		*(const void **)member = field->default_value;
-		break;
-	case PROTOBUF_C_TYPE_BYTES:
-		*(ProtobufCBinaryData *)member = *(const ProtobufCBinaryData *)field->default_value;
-		break;
 	case PROTOBUF_C_TYPE_INT64:
 	case PROTOBUF_C_TYPE_SINT64:
 	case PROTOBUF_C_TYPE_SFIXED64:
 	case PROTOBUF_C_TYPE_UINT64:
 	case PROTOBUF_C_TYPE_FIXED64:
 	case PROTOBUF_C_TYPE_DOUBLE:
-		memcpy(member, field->default_value, 8);
-		break;
+		return 8;
+	case PROTOBUF_C_TYPE_BOOL:
+		return sizeof(protobuf_c_boolean);
+	case PROTOBUF_C_TYPE_STRING:
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return sizeof(void *);
+	case PROTOBUF_C_TYPE_BYTES:
+		return sizeof(ProtobufCBinaryData);
 	default:
-		memcpy(member, field->default_value, 4); /* bool is an int here */
+		return 4;
 	}
+}
+
+/* Descriptors of ours carry no init function (it would cost 300 kB): memory is zero, only defaults are to be set. */
+static void set_default(const ProtobufCFieldDescriptor *field, void *member)
+{
+	if (!field->default_value || field->label == PROTOBUF_C_LABEL_REPEATED)
+		return;
+	if (field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_MESSAGE)
+		*(const void **)member = field->default_value;
+	else
+		memcpy(member, field->default_value, pb_item_size(field));
 }
 
 void *pb_new(struct arena *arena, const ProtobufCMessageDescriptor *type)
@@ -200,28 +207,6 @@ static size_t quantifier(const ProtobufCMessage *message, const ProtobufCFieldDe
 	return field->label == PROTOBUF_C_LABEL_REPEATED ? *pb_count(message, field) : (size_t)*pb_has(message, field);
 }
 
-static size_t item_size(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return 8;
-	case PROTOBUF_C_TYPE_BOOL:
-		return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	default:
-		return 4;
-	}
-}
-
 /* How many items of a field there are to look at; scalars without presence always count as one. */
 static size_t count_items(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
 			  const char **ret_first)
@@ -306,7 +291,7 @@ static void copy_item(const ProtobufCFieldDescriptor *field, char *to, const cha
 		if (bytes->data)
 			bytes->data = (uint8_t *)arena_strndup(arena, (const char *)bytes->data, bytes->len);
 	} else {
-		memcpy(to, from, item_size(field));
+		memcpy(to, from, pb_item_size(field));
 	}
 }
 
@@ -332,12 +317,12 @@ ProtobufCMessage *pb_copy(const ProtobufCMessage *message, struct arena *arena) 
 			while (room < n)
 				room *= 2; /* what PB_APPEND goes by */
 
-			char *array = arena_alloc(arena, room * item_size(field));
+			char *array = arena_alloc(arena, room * pb_item_size(field));
 
 			*(char **)(void *)to = array;
 			to = array;
 		}
-		for (; n > 0; n--, from += item_size(field), to += item_size(field))
+		for (; n > 0; n--, from += pb_item_size(field), to += pb_item_size(field))
 			copy_item(field, to, from, arena);
 	}
 	return (ProtobufCMessage *)(void *)copy;
@@ -356,7 +341,7 @@ static bool items_equal(const ProtobufCFieldDescriptor *field, const char *a,
 
 		return x->len == y->len && (x->len == 0 || memcmp(x->data, y->data, x->len) == 0);
 	}
-	return memcmp(a, b, item_size(field)) == 0;
+	return memcmp(a, b, pb_item_size(field)) == 0;
 }
 
 bool pb_equal(const ProtobufCMessage *a, const ProtobufCMessage *b) // NOLINT(misc-no-recursion)
@@ -370,7 +355,7 @@ bool pb_equal(const ProtobufCMessage *a, const ProtobufCMessage *b) // NOLINT(mi
 
 		if (n != count_items(b, field, &y))
 			return false;
-		for (; n > 0; n--, x += item_size(field), y += item_size(field))
+		for (; n > 0; n--, x += pb_item_size(field), y += pb_item_size(field))
 			if (!items_equal(field, x, y))
 				return false;
 	}

@@ -38,6 +38,8 @@ bool pb_equal(const ProtobufCMessage *a, const ProtobufCMessage *b);
 
 /* ---- a struct by its descriptor: where the value of a field is, how many items a list has, whether a number is set */
 
+size_t pb_item_size(const ProtobufCFieldDescriptor *field); /* of one value, in bytes */
+
 static inline void *pb_place(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
 	return (char *)(uintptr_t)message + field->offset;

@@ -81,21 +81,6 @@ static int out_of_memory(struct err *err)
 	return err_set(err, -ENOBUFS, "the object is larger than allowed");
 }
 
-static size_t size_of_item(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_BOOL:
-		return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_INT32:
-	case PROTOBUF_C_TYPE_UINT32:
-		return 4;
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	default:
-		return 8; /* 64-bit numbers, doubles, pointers */
-	}
-}
-
 /* The place for the next value of `field`: its own, or a new one at the end of the list. */
 static void *take_place(struct reader *reader, ProtobufCMessage *home, const ProtobufCFieldDescriptor *field)
 {
@@ -107,7 +92,7 @@ static void *take_place(struct reader *reader, ProtobufCMessage *home, const Pro
 	}
 	size_t *n = pb_count(home, field);
 	void **array = pb_place(home, field);
-	size_t size = size_of_item(field);
+	size_t size = pb_item_size(field);
 
 	if ((*n & (*n - 1)) == 0) {
 		char *grown = arena_alloc(reader->arena, MAX(*n * 2, (size_t)1) * size);
@@ -692,7 +677,7 @@ static int write_items(struct writing *writing, const ProtobufCMessage *message,
 	const char *item = *(const char *const *)pb_place(message, field);
 
 	json_begin_array(&writing->json);
-	for (; n > 0; n--, item += size_of_item(field)) {
+	for (; n > 0; n--, item += pb_item_size(field)) {
 		int code = write_value(writing, message, field, item);
 
 		if (code < 0)
@@ -772,7 +757,7 @@ int pbjson_write_item(struct json_writer *json, const ProtobufCMessage *message,
 {
 	struct writing writing = { .json = *json, .err = err };
 	const char *items = *(const char *const *)pb_place(message, field);
-	int code = write_value(&writing, message, field, items + index * size_of_item(field));
+	int code = write_value(&writing, message, field, items + index * pb_item_size(field));
 
 	*json = writing.json;
 	return code;
