@@ -7,17 +7,6 @@
 
 #include "pkg/base/base.h"
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int query_unescape(char *text, bool plus)
 {
 	char *to = text;

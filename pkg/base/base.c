@@ -90,6 +90,17 @@ bool str_has_suffix(const char *text, const char *suffix)
 	return have >= want && memcmp(text + have - want, suffix, want) == 0;
 }
 
+int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 int str_to_i64(const char *text, int64_t low, int64_t high, int64_t *ret_value)
 {
 	bool negative = text && *text == '-';

@@ -56,5 +56,7 @@ const char *str_or(const char *text, const char *other); /* text unless NULL or 
 bool str_has_prefix(const char *text, const char *prefix);
 bool str_has_suffix(const char *text, const char *suffix);
 
+int hex_digit(char c); /* its value; -1 when it is none */
+
 /* Whole text as a decimal number within [low, high]; -EINVAL otherwise. No blanks, no plus sign. */
 int str_to_i64(const char *text, int64_t low, int64_t high, int64_t *ret_value);

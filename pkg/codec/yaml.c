@@ -71,12 +71,9 @@ static bool other_base(const char *text, int64_t *ret_value)
 	if (!*text)
 		return false;
 	for (; *text; text++) {
-		int digit = *text >= '0' && *text <= '9'   ? *text - '0'
-			    : *text >= 'a' && *text <= 'f' ? *text - 'a' + 10
-			    : *text >= 'A' && *text <= 'F' ? *text - 'A' + 10
-							   : 99;
+		int digit = hex_digit(*text);
 
-		if (digit >= base || __builtin_mul_overflow(value, base, &value) ||
+		if (digit < 0 || digit >= base || __builtin_mul_overflow(value, base, &value) ||
 		    __builtin_add_overflow(value, digit, &value))
 			return false;
 	}

@@ -64,17 +64,6 @@ static bool is_token(const char *text)
 	return true;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int http_path_decode(char *path)
 {
 	char *out = path;
@@ -84,7 +73,7 @@ int http_path_decode(char *path)
 			*out++ = *in;
 			continue;
 		}
-		int high = hex_value(in[1]), low = high < 0 ? -1 : hex_value(in[2]);
+		int high = hex_digit(in[1]), low = high < 0 ? -1 : hex_digit(in[2]);
 
 		if (low < 0)
 			return -EINVAL;
@@ -154,9 +143,9 @@ static bool is_url_host(const char *host)
 		unsigned char c = (unsigned char)*host;
 
 		if (c == '%') {
-			int high = hex_value(host[1]);
+			int high = hex_digit(host[1]);
 
-			if (high < 8 || hex_value(host[2]) < 0)
+			if (high < 8 || hex_digit(host[2]) < 0)
 				return false;
 			host += 2;
 		} else if (c < 0x80 && !strchr("-_.~!$&'()*+,;=:]<>\"", c) && !(c >= '0' && c <= '9') &&
@@ -630,7 +619,7 @@ void http_body_init(struct http_body *body, const struct http_head *head)
 /* One byte between chunks. */
 static int chunk_byte(struct http_body *body, char c)
 {
-	int digit = hex_value(c);
+	int digit = hex_digit(c);
 
 	switch ((enum body_state)body->state) {
 	case BODY_SIZE:

@@ -49,7 +49,7 @@ struct http_head {
 	const char *refusal_text; /* what Go adds after the status, or NULL */
 
 	struct buf bytes; /* private from here */
-	size_t scanned, line_start, n_lines;
+	size_t line_start, n_lines;
 	char *text, *authority;
 };
 
