@@ -71,6 +71,7 @@ static int expand(const char *text, const struct map *vars, const struct map *mo
 		  char **ret_text, struct err *err)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(ENV_MAX_BYTES);
+	const char *last = strrchr(text, ')'); /* behind it no `$(` needs to look for one */
 
 	for (const char *at = text; *at; at++) {
 		const char *end;
@@ -84,7 +85,7 @@ static int expand(const char *text, const struct map *vars, const struct map *mo
 			at++;
 			continue;
 		}
-		end = at[1] == '(' ? strchr(at + 2, ')') : NULL;
+		end = at[1] == '(' && last && at < last ? strchr(at + 2, ')') : NULL;
 		if (!end) {
 			buf_append(&out, at, 2);
 			at++;
@@ -216,30 +217,62 @@ static int add_services(struct builder *builder, const struct env_input *input, 
 
 /* ---- objects ---- */
 
-static const struct env_object *find_object(const struct env_input *input, enum object_kind kind, const char *name)
+/* An object, and its values by their keys once a variable asks for one. */
+struct source {
+	const struct env_object *found;
+	struct map *values; /* to ProtobufCBinaryData */
+};
+
+/* Maps, since a pod may name very many objects and keys. */
+struct sources {
+	const struct env_input *input;
+	struct arena *arena;
+	struct map *by_name; /* to struct source */
+};
+
+static const char *source_name(enum object_kind kind, const char *name, struct arena *arena)
 {
-	for (size_t i = 0; i < input->n_objects; i++)
-		if (input->objects[i].kind == kind && str_eq(input->objects[i].name, name))
-			return &input->objects[i];
-	return NULL;
+	return arena_printf(arena, "%d/%s", kind, name);
 }
 
-/* 0: *ret_object is there; 1: it is not, and need not be. */
-static int need_object(const struct env_input *input, enum object_kind kind, const char *name, bool optional,
-		       const void **ret_object, struct err *err)
+static void sources_begin(struct sources *sources, const struct env_input *input, struct arena *arena)
 {
-	const struct env_object *found = find_object(input, kind, name);
+	*sources = (struct sources){ .input = input, .arena = arena, .by_name = map_new() };
+	for (size_t i = 0; i < input->n_objects; i++) {
+		const struct env_object *object = &input->objects[i];
+		struct source *source = arena_alloc(arena, sizeof *source);
 
-	if (!found)
-		return err_set(err, -EINVAL, "object \"%s\"/\"%s\" not registered",
-			       str_or(input->pod->metadata->namespace_, ""), str_or(name, ""));
-	if (found->object) {
-		*ret_object = found->object;
-		return 0;
+		source->found = object;
+		map_set(sources->by_name, source_name(object->kind, object->name, arena), source);
 	}
-	if (found->why.code == -ENOENT && optional)
+}
+
+static void sources_done(struct sources *sources)
+{
+	size_t at = 0;
+	const char *name;
+	void *source;
+
+	while (map_next(sources->by_name, &at, &name, &source))
+		map_free(((struct source *)source)->values);
+	map_free(sources->by_name);
+}
+
+/* 0: *ret_source has its object; 1: it has none, and need not have one. */
+static int need_object(const struct sources *sources, enum object_kind kind, const char *name, bool optional,
+		       struct source **ret_source, struct err *err)
+{
+	struct source *source = map_get(sources->by_name, source_name(kind, name, sources->arena));
+
+	if (!source)
+		return err_set(err, -EINVAL, "object \"%s\"/\"%s\" not registered",
+			       str_or(sources->input->pod->metadata->namespace_, ""), name);
+	*ret_source = source;
+	if (source->found->object)
+		return 0;
+	if (source->found->why.code == -ENOENT && optional)
 		return 1;
-	*err = found->why;
+	*err = source->found->why;
 	return err->code;
 }
 
@@ -268,33 +301,33 @@ static const char *reference_name(const Core__LocalObjectReference *reference)
 	return reference ? str_or(reference->name, "") : "";
 }
 
-static int add_env_from(struct builder *builder, const struct env_input *input, const Core__EnvFromSource *source,
+static int add_env_from(struct builder *builder, const struct sources *sources, const Core__EnvFromSource *source,
 			struct err *err)
 {
-	const void *object = NULL;
+	struct source *from = NULL;
 	int code = 0;
 
 	if (source->configmapref) {
 		const Core__ConfigMapEnvSource *ref = source->configmapref;
 
-		code = need_object(input, OBJECT_CONFIGMAP, reference_name(ref->localobjectreference), ref->optional,
-				   &object, err);
+		code = need_object(sources, OBJECT_CONFIGMAP, reference_name(ref->localobjectreference), ref->optional,
+				   &from, err);
 		if (code)
 			return MIN(code, 0);
 
-		const Core__ConfigMap *map = object;
+		const Core__ConfigMap *map = from->found->object;
 
 		for (size_t i = 0; code == 0 && i < map->n_data; i++)
 			code = add_from(builder, source->prefix, map->data[i]->key, &map->data[i]->value, err);
 	} else if (source->secretref) {
 		const Core__SecretEnvSource *ref = source->secretref;
 
-		code = need_object(input, OBJECT_SECRET, reference_name(ref->localobjectreference), ref->optional,
-				   &object, err);
+		code = need_object(sources, OBJECT_SECRET, reference_name(ref->localobjectreference), ref->optional,
+				   &from, err);
 		if (code)
 			return MIN(code, 0);
 
-		const Core__Secret *secret = object;
+		const Core__Secret *secret = from->found->object;
 
 		for (size_t i = 0; code == 0 && i < secret->n_data; i++)
 			code = add_from(builder, source->prefix, secret->data[i]->key, &secret->data[i]->value, err);
@@ -302,73 +335,82 @@ static int add_env_from(struct builder *builder, const struct env_input *input, 
 	return code;
 }
 
+static struct map *values_of(const struct env_object *object)
+{
+	struct map *values = map_new();
+
+	if (object->kind == OBJECT_CONFIGMAP) {
+		const Core__ConfigMap *map = object->object;
+
+		for (size_t i = 0; i < map->n_data; i++)
+			map_set(values, str_or(map->data[i]->key, ""), &map->data[i]->value);
+	} else {
+		const Core__Secret *secret = object->object;
+
+		for (size_t i = 0; i < secret->n_data; i++)
+			map_set(values, str_or(secret->data[i]->key, ""), &secret->data[i]->value);
+	}
+	return values;
+}
+
 /* 0: *ret_text; 1: the variable is left out. */
-static int configmap_key(const struct env_input *input, const char *variable, const Core__ConfigMapKeySelector *ref,
-			 struct arena *arena, char **ret_text, struct err *err)
+static int key_value(const struct sources *sources, const char *variable, enum object_kind kind, const char *name,
+		     const char *key, bool optional, char **ret_text, struct err *err)
 {
-	const char *name = reference_name(ref->localobjectreference);
-	const void *object = NULL;
-	int code = need_object(input, OBJECT_CONFIGMAP, name, ref->optional, &object, err);
+	struct source *source = NULL;
+	int code = need_object(sources, kind, name, optional, &source, err);
 
 	if (code)
 		return code;
+	if (!source->values)
+		source->values = values_of(source->found);
 
-	const Core__ConfigMap *map = object;
+	const ProtobufCBinaryData *value = map_get(source->values, str_or(key, ""));
 
-	for (size_t i = 0; i < map->n_data; i++)
-		if (str_eq(map->data[i]->key, ref->key))
-			return text_of(variable, &map->data[i]->value, arena, ret_text, err);
-	if (ref->optional)
+	if (value)
+		return text_of(variable, value, sources->arena, ret_text, err);
+	if (optional)
 		return 1;
-	return err_set(err, -ENOENT, "couldn't find key %s in ConfigMap %s/%s", str_or(ref->key, ""),
-		       str_or(input->pod->metadata->namespace_, ""), name);
+	return err_set(err, -ENOENT, "couldn't find key %s in %s %s/%s", str_or(key, ""),
+		       kind == OBJECT_CONFIGMAP ? "ConfigMap" : "Secret",
+		       str_or(sources->input->pod->metadata->namespace_, ""), name);
 }
 
-static int secret_key(const struct env_input *input, const char *variable, const Core__SecretKeySelector *ref,
-		      struct arena *arena, char **ret_text, struct err *err)
+/* What a container wants, each object once. */
+struct wanted {
+	struct arena *arena;
+	struct map *seen;
+	struct env_object *objects;
+	size_t n;
+};
+
+static void want_object(struct wanted *wanted, enum object_kind kind, const Core__LocalObjectReference *reference)
 {
-	const char *name = reference_name(ref->localobjectreference);
-	const void *object = NULL;
-	int code = need_object(input, OBJECT_SECRET, name, ref->optional, &object, err);
+	const char *name = reference_name(reference);
+	struct env_object *next = &wanted->objects[wanted->n];
+	const char *key = source_name(kind, name, wanted->arena);
 
-	if (code)
-		return code;
-
-	const Core__Secret *secret = object;
-
-	for (size_t i = 0; i < secret->n_data; i++)
-		if (str_eq(secret->data[i]->key, ref->key))
-			return text_of(variable, &secret->data[i]->value, arena, ret_text, err);
-	if (ref->optional)
-		return 1;
-	return err_set(err, -ENOENT, "couldn't find key %s in Secret %s/%s", str_or(ref->key, ""),
-		       str_or(input->pod->metadata->namespace_, ""), name);
-}
-
-static void want_object(struct env_object *objects, size_t *n_objects, enum object_kind kind, const char *name)
-{
-	for (size_t i = 0; i < *n_objects; i++)
-		if (objects[i].kind == kind && str_eq(objects[i].name, name))
-			return;
-	objects[(*n_objects)++] = (struct env_object){ .kind = kind, .name = name };
+	if (map_get(wanted->seen, key))
+		return;
+	*next = (struct env_object){ .kind = kind, .name = name };
+	map_set(wanted->seen, key, next);
+	wanted->n++;
 }
 
 void env_objects(const Core__Container *container, struct arena *arena, struct env_object **ret_objects,
 		 size_t *ret_n_objects)
 {
-	struct env_object *objects =
-		arena_alloc(arena, (container->n_envfrom + container->n_env + 1) * sizeof *objects);
-	size_t n = 0;
+	_cleanup_map_ struct map *seen = map_new();
+	struct wanted wanted = { .arena = arena, .seen = seen };
 
+	wanted.objects = arena_alloc(arena, (container->n_envfrom + container->n_env + 1) * sizeof *wanted.objects);
 	for (size_t i = 0; i < container->n_envfrom; i++) {
 		const Core__EnvFromSource *source = container->envfrom[i];
 
 		if (source->configmapref)
-			want_object(objects, &n, OBJECT_CONFIGMAP,
-				    reference_name(source->configmapref->localobjectreference));
+			want_object(&wanted, OBJECT_CONFIGMAP, source->configmapref->localobjectreference);
 		else if (source->secretref)
-			want_object(objects, &n, OBJECT_SECRET,
-				    reference_name(source->secretref->localobjectreference));
+			want_object(&wanted, OBJECT_SECRET, source->secretref->localobjectreference);
 	}
 	for (size_t i = 0; i < container->n_env; i++) {
 		const Core__EnvVarSource *source = container->env[i]->valuefrom;
@@ -376,14 +418,12 @@ void env_objects(const Core__Container *container, struct arena *arena, struct e
 		if (!source || !str_empty(container->env[i]->value))
 			continue;
 		if (source->configmapkeyref)
-			want_object(objects, &n, OBJECT_CONFIGMAP,
-				    reference_name(source->configmapkeyref->localobjectreference));
+			want_object(&wanted, OBJECT_CONFIGMAP, source->configmapkeyref->localobjectreference);
 		else if (source->secretkeyref)
-			want_object(objects, &n, OBJECT_SECRET,
-				    reference_name(source->secretkeyref->localobjectreference));
+			want_object(&wanted, OBJECT_SECRET, source->secretkeyref->localobjectreference);
 	}
-	*ret_objects = objects;
-	*ret_n_objects = n;
+	*ret_objects = wanted.objects;
+	*ret_n_objects = wanted.n;
 }
 
 /* ---- fields of the pod ---- */
@@ -451,9 +491,11 @@ static int resource_value(const struct env_input *input, const Core__ResourceFie
 /* ---- all together ---- */
 
 /* 0: *ret_text; 1: the variable is left out. */
-static int value_of(const struct env_input *input, const Core__EnvVar *var, const struct map *vars,
-		    const struct map *services, struct arena *arena, const char **ret_text, struct err *err)
+static int value_of(const struct sources *sources, const Core__EnvVar *var, const struct map *vars,
+		    const struct map *services, const char **ret_text, struct err *err)
 {
+	const struct env_input *input = sources->input;
+	struct arena *arena = sources->arena;
 	const Core__EnvVarSource *from = var->valuefrom;
 	char *text = NULL;
 	int code = 0;
@@ -469,9 +511,13 @@ static int value_of(const struct env_input *input, const Core__EnvVar *var, cons
 	if (from && from->resourcefieldref)
 		return resource_value(input, from->resourcefieldref, arena, ret_text, err);
 	if (from && from->configmapkeyref)
-		code = configmap_key(input, var->name, from->configmapkeyref, arena, &text, err);
+		code = key_value(sources, var->name, OBJECT_CONFIGMAP,
+				 reference_name(from->configmapkeyref->localobjectreference),
+				 from->configmapkeyref->key, from->configmapkeyref->optional, &text, err);
 	else if (from && from->secretkeyref)
-		code = secret_key(input, var->name, from->secretkeyref, arena, &text, err);
+		code = key_value(sources, var->name, OBJECT_SECRET,
+				 reference_name(from->secretkeyref->localobjectreference), from->secretkeyref->key,
+				 from->secretkeyref->optional, &text, err);
 	if (text)
 		*ret_text = text;
 	return code;
@@ -481,19 +527,21 @@ int env_build(const struct env_input *input, struct arena *arena, struct env *re
 {
 	_cleanup_(builder_done) struct builder services = { .arena = arena, .names = map_new() };
 	_cleanup_(builder_done) struct builder vars = { .arena = arena, .names = map_new() };
+	_cleanup_(sources_done) struct sources sources;
 	const Core__Container *container = input->container;
 
+	sources_begin(&sources, input, arena);
 	if (!input->pod->spec->has_enableservicelinks)
 		return err_set(err, -EINVAL, "nil pod.spec.enableServiceLinks encountered, cannot construct envvars");
 	if (add_services(&services, input, err) < 0)
 		return err->code;
 	for (size_t i = 0; i < container->n_envfrom; i++)
-		if (add_env_from(&vars, input, container->envfrom[i], err) < 0)
+		if (add_env_from(&vars, &sources, container->envfrom[i], err) < 0)
 			return err->code;
 	for (size_t i = 0; i < container->n_env; i++) {
 		const Core__EnvVar *var = container->env[i];
 		const char *value = NULL;
-		int code = value_of(input, var, vars.names, services.names, arena, &value, err);
+		int code = value_of(&sources, var, vars.names, services.names, &value, err);
 
 		if (code == 0)
 			code = set(&vars, str_or(var->name, ""), value, err);

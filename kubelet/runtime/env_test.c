@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pkg/base/base.h"
+#include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/test/test.h"
 
@@ -251,6 +252,59 @@ TEST(a_zero_byte_is_refused)
 
 	CHECK_INT("zero", env_build(&input, arena, &env, &err), ==, -EINVAL);
 	CHECK_STR("zero", err.text, "the value of environment variable K has a zero byte");
+}
+
+/* What fits into the 1.5 MiB of a pod and the 1 MiB of a ConfigMap: the work must not grow with the product. */
+TEST(very_many_keys)
+{
+	enum { KEYS = 20000 };
+	_cleanup_arena_ struct arena *arena = arena_new();
+	Core__Pod *pod = parse(&core__pod__descriptor, NO_LINKS("\"image\":\"i\""), arena);
+	Core__Container *container = pod->spec->containers[0];
+	Core__ConfigMap *map = PB_NEW(arena, Core__ConfigMap, core__config_map__descriptor);
+	Core__LocalObjectReference *reference =
+		PB_NEW(arena, Core__LocalObjectReference, core__local_object_reference__descriptor);
+	const Core__Service *none[1] = { 0 };
+	struct env_input input = { .pod = pod, .container = container, .services = none };
+	struct env_object *objects;
+	struct env env = { 0 };
+	struct err err = { 0 };
+
+	reference->name = arena_strdup(arena, "cm");
+	for (int i = 0; i < KEYS; i++) {
+		Core__EnvVar *var = PB_NEW(arena, Core__EnvVar, core__env_var__descriptor);
+		Core__ConfigMapKeySelector *key =
+			PB_NEW(arena, Core__ConfigMapKeySelector, core__config_map_key_selector__descriptor);
+		Core__ConfigMap__DataEntry *entry =
+			PB_NEW(arena, Core__ConfigMap__DataEntry, core__config_map__data_entry__descriptor);
+
+		var->name = key->key = entry->key = arena_printf(arena, "key%d", i);
+		var->valuefrom = PB_NEW(arena, Core__EnvVarSource, core__env_var_source__descriptor);
+		var->valuefrom->configmapkeyref = key;
+		key->localobjectreference = reference;
+		PB_APPEND(arena, container, env, var);
+		PB_APPEND(arena, map, data, entry);
+	}
+	env_objects(container, arena, &objects, &input.n_objects);
+	CHECK_INT("objects", input.n_objects, ==, 1);
+	objects->object = map;
+	input.objects = objects;
+	CHECK_OK(env_build(&input, arena, &env, &err), &err);
+	CHECK_INT("variables", env.n, ==, KEYS);
+}
+
+TEST(very_many_references_without_an_end)
+{
+	enum { BYTES = 1 << 20 };
+	_cleanup_arena_ struct arena *arena = arena_new();
+	char *text = arena_alloc(arena, BYTES + 1), **got;
+	struct env env = { 0 };
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < BYTES; i++)
+		text[i] = "$("[i % 2];
+	CHECK_OK(env_expand_all(&text, 1, &env, arena, &got, &err), &err);
+	CHECK_STR("as it is", got[0], text);
 }
 
 TEST(commands_are_expanded)
