@@ -415,11 +415,32 @@ static void look_at_host_path(struct setup *setup)
 	setup->step = child_run(setup->volumes->options.loop, &spec, host_path_looked, setup);
 }
 
+static bool is_mounted_by(const Core__Container *container, const char *volume)
+{
+	for (size_t i = 0; i < container->n_volumemounts; i++)
+		if (str_eq(container->volumemounts[i]->name, volume))
+			return true;
+	return false;
+}
+
+static bool is_used(const Core__PodSpec *spec, const char *volume)
+{
+	for (size_t i = 0; i < spec->n_initcontainers; i++)
+		if (is_mounted_by(spec->initcontainers[i], volume))
+			return true;
+	for (size_t i = 0; i < spec->n_containers; i++)
+		if (is_mounted_by(spec->containers[i], volume))
+			return true;
+	return false;
+}
+
+/* A volume that no container mounts may lack whatever it likes. */
 static bool needs_nothing(const struct setup *setup)
 {
 	const Core__VolumeSource *source = current(setup)->volumesource;
 
-	return source && source->hostpath && str_empty(source->hostpath->type);
+	return !is_used(setup->pod->spec, current(setup)->name) ||
+	       (source && source->hostpath && str_empty(source->hostpath->type));
 }
 
 static void start_work(struct setup *setup)

@@ -61,11 +61,11 @@ struct volumes_outcome {
 };
 
 /*
- * Makes every volume of the pod what the spec and the objects say now: creates, mounts, fills, updates. Repeat it
- * freely, and about once a minute for tokens that age and objects whose watch was cut: what is right already is not
- * touched. `pod` is copied. One task per pod at a time. On failure err.text is
- * what the pod's sync says: `MountVolume.SetUp failed for volume "x" : configmap "y" not found` (the first one; each
- * failed volume has had its event), and the volumes that could be set up are.
+ * Makes every volume that a container of the pod mounts what the spec and the objects say now: creates, mounts, fills,
+ * updates. Repeat it freely, and about once a minute for tokens that age and objects whose watch was cut: what is right
+ * already is not touched. `pod` is copied. One task per pod at a time. On failure err.text is what the pod's sync says:
+ * `MountVolume.SetUp failed for volume "x" : configmap "y" not found` (the first one; each failed volume has had its
+ * event), and the volumes that could be set up are.
  */
 struct task *volumes_setup_pod(struct volumes *volumes, const Core__Pod *pod, task_done_fn *done, void *owner);
 

@@ -182,13 +182,22 @@ static void task_ended(void *owner, const void *result, const struct err *err)
 	loop_stop(world.loop);
 }
 
+/* Its container mounts every volume. */
 static Core__Pod *pod_with(struct arena *arena, const char *spec)
 {
-	return object_of(arena, &core__pod__descriptor,
-			 arena_printf(arena,
-				      "{'metadata':{'name':'p','namespace':'ns','uid':'u-1'},"
-				      "'spec':{'serviceAccountName':'robot','containers':[{'name':'c'}],%s}}",
-				      spec));
+	Core__Pod *pod = object_of(arena, &core__pod__descriptor,
+				   arena_printf(arena,
+						"{'metadata':{'name':'p','namespace':'ns','uid':'u-1'},"
+						"'spec':{'serviceAccountName':'robot','containers':[{'name':'c'}],%s}}",
+						spec));
+
+	for (size_t i = 0; i < pod->spec->n_volumes; i++) {
+		Core__VolumeMount *mount = PB_NEW(arena, Core__VolumeMount, core__volume_mount__descriptor);
+
+		mount->name = pod->spec->volumes[i]->name;
+		PB_APPEND(arena, pod->spec->containers[0], volumemounts, mount);
+	}
+	return pod;
 }
 
 static int setup(struct volumes *volumes, const Core__Pod *pod)
@@ -337,6 +346,21 @@ TEST(a_missing_object_is_told_and_waited_for)
 	wait_ms(VOLUMES_RETRY_FIRST_MS * 2 + 20);
 	CHECK_INT(world.text, setup(volumes, pod), ==, 0);
 	CHECK_STR("there", content("volumes/kubernetes.io~configmap/v/k"), "one");
+	CHECK_INT("gone", teardown(volumes, "u-1"), ==, 0);
+	stop(volumes);
+}
+
+TEST(what_no_container_mounts_is_left_alone)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	struct volumes *volumes = start();
+	Core__Pod *pod = pod_with(arena, "'volumes':[{'name':'v','configMap':{'name':'x'}},{'name':'e','emptyDir':{}},"
+					 "{'name':'h','hostPath':{'path':'/no/such','type':'File'}}]");
+
+	pod->spec->containers[0]->n_volumemounts = 0;
+	CHECK_INT(world.text, setup(volumes, pod), ==, 0);
+	CHECK_INT("events", world.events, ==, 0);
+	CHECK_INT("folder", access(in_root("volumes/kubernetes.io~empty-dir/e"), F_OK), ==, -1);
 	CHECK_INT("gone", teardown(volumes, "u-1"), ==, 0);
 	stop(volumes);
 }
