@@ -46,3 +46,17 @@ if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" != Y ]; then
 	expect "profile" "$(seen '.status.reason + ": " + .status.message')" \
 		"AppArmor: Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host"
 fi
+listens() {
+	pod "$1" <<-EOT
+		nodeName: node
+		hostNetwork: true
+		containers:
+		- {name: c, image: busybox, imagePullPolicy: IfNotPresent, command: [sleep, "1000"], ports: [{containerPort: 20080}]}
+	EOT
+}
+listens first
+wait_running first
+listens second
+wait_for second '.status.phase == "Failed"'
+expect "a port of the node that another pod has" "$(seen '.status.reason + ": " + .status.message')" \
+	"NodePorts: Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"

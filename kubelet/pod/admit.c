@@ -204,6 +204,43 @@ static bool lacks_resources(const struct admit_input *input, struct arena *arena
 	       lacks_scalars(input, arena, ret_verdict);
 }
 
+static bool is_same_port(const Core__ContainerPort *a, const Core__ContainerPort *b)
+{
+	static const char any[] = "0.0.0.0";
+	const char *a_ip = str_empty(a->hostip) ? any : a->hostip, *b_ip = str_empty(b->hostip) ? any : b->hostip;
+
+	return a->hostport == b->hostport && str_eq(str_or(a->protocol, "TCP"), str_or(b->protocol, "TCP")) &&
+	       (str_eq(a_ip, b_ip) || str_eq(a_ip, any) || str_eq(b_ip, any));
+}
+
+static bool takes_port(const Core__Pod *pod, const Core__ContainerPort *wanted)
+{
+	for (size_t i = 0; i < pod->spec->n_containers; i++) {
+		const Core__Container *container = pod->spec->containers[i];
+
+		for (size_t n = 0; n < container->n_ports; n++)
+			if (is_same_port(container->ports[n], wanted))
+				return true;
+	}
+	return false;
+}
+
+/* On the host's network the API server names every port a host port. */
+static bool has_free_ports(const struct admit_input *input)
+{
+	const Core__PodSpec *spec = input->pod->spec;
+
+	for (size_t i = 0; i < spec->n_containers; i++)
+		for (size_t n = 0; n < spec->containers[i]->n_ports; n++) {
+			const Core__ContainerPort *port = spec->containers[i]->ports[n];
+
+			for (size_t k = 0; port->hostport > 0 && k < input->n_pods; k++)
+				if (takes_port(input->pods[k], port))
+					return false;
+		}
+	return true;
+}
+
 static bool is_for_other_os(const Core__Pod *pod)
 {
 	for (size_t i = 0; i < pod->metadata->n_labels; i++)
@@ -281,6 +318,11 @@ static struct verdict judge(const struct admit_input *input, struct arena *arena
 	if (!str_empty(spec->nodename) && !str_eq(spec->nodename, input->node->metadata->name))
 		return (struct verdict){ "NodeName",
 					 "Predicate NodeName failed: node(s) didn't match the requested node name" };
+	if (!has_free_ports(input))
+		return (struct verdict){
+			"NodePorts",
+			"Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+		};
 	if (!tolerates_node(spec, input->node))
 		return (struct verdict){
 			"TaintToleration",

@@ -122,3 +122,43 @@ TEST(rules)
 		}
 	}
 }
+
+#define PORT(members) "{\"metadata\":{},\"spec\":{\"containers\":[{\"ports\":[{\"containerPort\":80" members "}]}]}}"
+
+/* Another pod has port 80 of the host, and 81 of one of its addresses. */
+TEST(ports_of_the_host)
+{
+	static const char other[] = "{\"spec\":{\"containers\":[{\"ports\":[{\"containerPort\":1},{\"hostPort\":80,"
+				    "\"protocol\":\"TCP\"},{\"hostPort\":81,\"hostIP\":\"10.0.0.2\"}]}]}}";
+	static const struct {
+		const char *rule, *pod;
+		bool is_free;
+	} rows[] = {
+		{ "taken", PORT(",\"hostPort\":80"), false },
+		{ "taken of all addresses", PORT(",\"hostPort\":80,\"hostIP\":\"10.0.0.1\""), false },
+		{ "another protocol", PORT(",\"hostPort\":80,\"protocol\":\"UDP\""), true },
+		{ "taken of one address", PORT(",\"hostPort\":81,\"hostIP\":\"0.0.0.0\""), false },
+		{ "another address", PORT(",\"hostPort\":81,\"hostIP\":\"10.0.0.1\""), true },
+		{ "of the pod alone", PORT(""), true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		const Core__Pod *pods[] = { decode(arena, &core__pod__descriptor, other) };
+		struct admit_input input = {
+			.pod = decode(arena, &core__pod__descriptor, rows[i].pod),
+			.node = decode(arena, &core__node__descriptor,
+				       "{\"metadata\":{},\"status\":{\"allocatable\":{\"pods\":\"2\"}}}"),
+			.pods = pods,
+			.n_pods = 1,
+		};
+		const char *reason = "", *message = "";
+
+		CHECK_INT(rows[i].rule, admit_pod(&input, arena, &reason, &message), ==, rows[i].is_free);
+		CHECK_STR(rows[i].rule, reason, rows[i].is_free ? "" : "NodePorts");
+		CHECK_STR(rows[i].rule, message,
+			  rows[i].is_free ? ""
+					  : "Predicate NodePorts failed: node(s) didn't have free ports for the "
+					    "requested pod ports");
+	}
+}
