@@ -252,7 +252,7 @@ static int64_t memory_size(const struct setup *setup, const Core__Volume *volume
 static int make_folder(const struct setup *setup, bool in_memory, struct err *err)
 {
 	struct stat st;
-	int code = dir_make_all(setup->path, 0750, err);
+	int code = dir_make_all(setup->path, 0755, err);
 
 	if (code == 0 && in_memory) {
 		code = mount_is_point(setup->path, err);
@@ -315,7 +315,7 @@ static int setup_empty_dir(struct setup *setup, struct err *err)
 		code = make_nested(setup, err);
 	if (code == 0)
 		code = dir_make_all(marker_dir, 0750, err);
-	return code < 0 ? code : file_replace(marker, "", 0, 0640, err);
+	return code < 0 ? code : file_replace(marker, "", 0, 0644, err);
 }
 
 static int setup_payload(struct setup *setup, struct err *err)

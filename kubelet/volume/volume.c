@@ -145,7 +145,7 @@ int volumes_pod_dir(const struct volumes *volumes, const char *pod_uid, char pat
 
 int volumes_make_pod_dir(const struct volumes *volumes, const char *pod_uid, char path[PATH_MAX], struct err *err)
 {
-	static const char *const below[] = { "volumes", "plugins", "containers" };
+	static const char *const below[] = { "volumes", "plugins" };
 	char folder[PATH_MAX];
 	int code = volumes_pod_dir(volumes, pod_uid, path, err);
 

@@ -277,7 +277,9 @@ TEST(every_kind_of_volume_from_nothing_to_nothing)
 	world.secret = "{'data':{'s':'c2VjcmV0'}}";
 	CHECK_INT(world.text, setup(volumes, pod), ==, 0);
 	CHECK_INT("pod folder", mode(""), ==, 0750);
+	CHECK_INT("above emptyDir", mode("volumes/kubernetes.io~empty-dir"), ==, 0755);
 	CHECK_INT("emptyDir", mode("volumes/kubernetes.io~empty-dir/disk"), ==, 0777);
+	CHECK_INT("marker", mode("plugins/kubernetes.io~empty-dir/disk/ready"), ==, 0644);
 	CHECK("in memory", is_mounted("volumes/kubernetes.io~empty-dir/mem"));
 	CHECK("on disk", !is_mounted("volumes/kubernetes.io~configmap/cm"));
 	CHECK("secrets in memory", is_mounted("volumes/kubernetes.io~secret/sec"));
