@@ -15,6 +15,7 @@ enum {
 	AGE_MAX_S = 24 * 3600, /* a token is renewed after a day, however long it lives */
 	JITTER_S = 10,         /* stock's: not all tokens of a node are asked for at once */
 	DEFAULT_LIFE_S = 3600, /* what the API server sets when a projection says nothing */
+	SEEN_MS = 200,         /* the API server's own watch tells it where a pod is no sooner than ours tells us */
 };
 
 struct token {
@@ -24,13 +25,16 @@ struct token {
 
 struct request {
 	struct task task;
-	struct task *ask; /* NULL: the answer was in the cache and is on its way */
+	struct task *ask; /* NULL: a timer runs */
+	struct arena *arena;
+	struct kube_ask call;
+	bool asked_again, canceled;
 	struct volumes *volumes;
 	char *key;
 	char *text; /* from the cache: the pod may be forgotten before it arrives */
 	task_done_fn *done;
 	void *owner;
-	struct loop_timer at_once;
+	struct loop_timer at_once, again;
 };
 
 static int64_t now_s(void)
@@ -56,7 +60,9 @@ static void token_free(struct token *token)
 static void request_end(struct request *request, const char *text, const struct err *err)
 {
 	loop_timer_stop(&request->at_once);
+	loop_timer_stop(&request->again);
 	request->done(request->owner, text, err);
+	arena_free(request->arena);
 	free(request->key);
 	free(request->text);
 	free(request);
@@ -91,12 +97,20 @@ static void refresh_failed(struct request *request, const struct err *err)
 	request_end(request, NULL, &said);
 }
 
+static void send(void *owner);
+
 static void token_came(void *owner, const void *result, const struct err *err)
 {
 	struct request *request = owner;
 	const Authentication__TokenRequest *answer = result;
 	struct err none;
 
+	request->ask = NULL;
+	if (err && (err->code == -EACCES || err->code == -ENOENT) && !request->asked_again && !request->canceled) {
+		request->asked_again = true;
+		loop_timer_start(&request->again, SEEN_MS);
+		return;
+	}
 	if (err || !answer->status || str_empty(answer->status->token)) {
 		err_set(&none, -EREMOTEIO, "the API server gave no token");
 		refresh_failed(request, err ? err : &none);
@@ -113,15 +127,30 @@ static void token_came(void *owner, const void *result, const struct err *err)
 	request_end(request, token->text, NULL);
 }
 
-static void request_cancel(struct task *task)
+static void send(void *owner)
 {
-	task_cancel(container_of(task, struct request, task)->ask); /* an answer from the cache comes all the same */
+	struct request *request = owner;
+	struct err canceled;
+
+	if (request->canceled) {
+		err_canceled(&canceled);
+		request_end(request, NULL, &canceled);
+		return;
+	}
+	request->ask = kube_ask(request->volumes->options.kube, &request->call, token_came, request);
 }
 
-static struct task *ask_api(struct request *request, const Core__Pod *pod,
-			    const Core__ServiceAccountTokenProjection *wanted)
+static void request_cancel(struct task *task)
 {
-	_cleanup_arena_ struct arena *arena = arena_new();
+	struct request *request = container_of(task, struct request, task);
+
+	request->canceled = true;
+	task_cancel(request->ask); /* an answer from the cache comes all the same */
+}
+
+static void ask_api(struct request *request, const Core__Pod *pod, const Core__ServiceAccountTokenProjection *wanted)
+{
+	struct arena *arena = request->arena = arena_new();
 	Authentication__TokenRequest *body =
 		PB_NEW(arena, Authentication__TokenRequest, authentication__token_request__descriptor);
 	Authentication__TokenRequestSpec *spec =
@@ -131,22 +160,22 @@ static struct task *ask_api(struct request *request, const Core__Pod *pod,
 
 	body->spec = spec;
 	if (!str_empty(wanted->audience))
-		PB_APPEND(arena, spec, audiences, wanted->audience);
+		PB_APPEND(arena, spec, audiences, arena_strdup(arena, wanted->audience));
 	spec->has_expirationseconds = 1;
 	spec->expirationseconds = wanted->has_expirationseconds ? wanted->expirationseconds : DEFAULT_LIFE_S;
 	spec->boundobjectref = bound;
 	bound->kind = arena_strdup(arena, "Pod");
 	bound->apiversion = arena_strdup(arena, "v1");
-	bound->name = pod->metadata->name;
-	bound->uid = pod->metadata->uid;
-	struct kube_ask ask = {
+	bound->name = arena_strdup(arena, pod->metadata->name);
+	bound->uid = arena_strdup(arena, pod->metadata->uid);
+	request->call = (struct kube_ask){
 		.method = "POST",
 		.path = arena_printf(arena, "/api/v1/namespaces/%s/serviceaccounts/%s/token", pod->metadata->namespace_,
 				     str_or(pod->spec->serviceaccountname, "default")),
 		.object = &body->base,
 		.reply = &authentication__token_request__descriptor,
 	};
-	return kube_ask(request->volumes->options.kube, &ask, token_came, request);
+	send(request);
 }
 
 struct task *token_get(struct volumes *volumes, const Core__Pod *pod, const Core__ServiceAccountTokenProjection *wanted,
@@ -162,12 +191,13 @@ struct task *token_get(struct volumes *volumes, const Core__Pod *pod, const Core
 		.owner = owner,
 	};
 	loop_timer_init(&request->at_once, volumes->options.loop, answer_from_cache, request);
+	loop_timer_init(&request->again, volumes->options.loop, send, request);
 	const struct token *token = map_get(volumes->tokens, request->key);
 	if (token && now_s() < token->renew_at_s) {
 		request->text = xstrdup(token->text);
 		loop_timer_start(&request->at_once, 0);
 	} else {
-		request->ask = ask_api(request, pod, wanted);
+		ask_api(request, pod, wanted);
 	}
 	return &request->task;
 }

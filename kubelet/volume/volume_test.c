@@ -32,7 +32,7 @@ __attribute__((constructor)) static void be_the_helper(int argc, char **argv)
 static struct {
 	struct loop *loop;
 	const char *configmap, *secret; /* JSON, NULL: not found */
-	bool refuse_token;
+	int refuse_tokens;              /* so many */
 	int tokens;
 	int64_t token_life_s;
 	char token_request[1024];
@@ -118,7 +118,8 @@ struct task *kube_ask(struct kube *kube, const struct kube_ask *ask, task_done_f
 	CHECK_OK(pbjson_encode(ask->object, &body, &err), &err);
 	snprintf(world.token_request, sizeof world.token_request, "%s", buf_text(&body));
 	world.tokens++;
-	if (world.refuse_token) {
+	if (world.refuse_tokens > 0) {
+		world.refuse_tokens--;
 		err_set(&answer->err, -EACCES, "no");
 		return &answer->task;
 	}
@@ -394,16 +395,16 @@ TEST(an_old_token_is_used_until_it_expires)
 	const Core__Pod *pod = pod_with(
 		arena, "'volumes':[{'name':'t','projected':{'sources':[{'serviceAccountToken':{'path':'token'}}]}}]");
 
-	world.refuse_token = true;
+	world.refuse_tokens = 2; /* it asks once more */
 	CHECK_INT("none", setup(volumes, pod), ==, -EACCES);
 	CHECK_STR("text", world.text, "MountVolume.SetUp failed for volume \"t\" : failed to fetch token: no");
-	world.refuse_token = false;
+	world.refuse_tokens = 1;
 	world.token_life_s = 2; /* to be renewed at once, since the jitter is longer */
 	wait_ms(VOLUMES_RETRY_FIRST_MS + 20);
 	CHECK_INT(world.text, setup(volumes, pod), ==, 0);
-	world.refuse_token = true;
+	world.refuse_tokens = 4;
 	CHECK_INT(world.text, setup(volumes, pod), ==, 0);
-	CHECK_STR("the old one", content("volumes/kubernetes.io~projected/t/token"), "token-2");
+	CHECK_STR("the old one", content("volumes/kubernetes.io~projected/t/token"), "token-4");
 	wait_ms(3000);
 	CHECK_INT("expired", setup(volumes, pod), ==, -EACCES);
 	CHECK("says so", strstr(world.text, "expired and refresh failed: no"));
