@@ -374,16 +374,20 @@ void kube_event(struct kube_events *events, const Core__ObjectReference *about, 
 	waiting->arena = arena_new();
 	char *message = clean_message(waiting->arena, text, strlen(text));
 	char *group = xasprintf("%s|%s|%s", object, type, reason);
+	bool is_one = true;
 	if (is_combined(events, group, message)) {
 		_cleanup_free_ char *combined = xasprintf("(combined from similar events): %s", message);
 
 		message = clean_message(waiting->arena, combined, strlen(combined));
 		waiting->key = group;
+		is_one = false;
 	} else {
 		waiting->key = xasprintf("%s|%s|%s", group, str_or(about->fieldpath, ""), message);
 		free(group);
 	}
 	waiting->event = build(events, waiting->arena, about, type, reason, message);
+	if (!is_one) /* as client-go: they name a source only */
+		waiting->event->reportingcomponent = waiting->event->reportinginstance = NULL;
 	log_v(2, "Event occurred", "object", object, "fieldPath", str_or(about->fieldpath, ""), "type", type, "reason",
 	      reason, "message", message, NULL);
 	list_append(&events->waiting, &waiting->link);

@@ -152,6 +152,8 @@ TEST(different_messages_of_one_reason_are_combined)
 	run(&world, 12);
 	CHECK_STR("ninth", sent_event(&world, 8, arena)->message, "message 8");
 	CHECK_STR("tenth", sent_event(&world, 9, arena)->message, "(combined from similar events): message 9");
+	CHECK_STR("who reports", sent_event(&world, 8, arena)->reportinginstance, "n");
+	CHECK_STR("nobody", str_or(sent_event(&world, 9, arena)->reportinginstance, ""), "");
 	CHECK_STR("tenth is new", world.calls[9]->method, "POST");
 	CHECK_STR("twelfth counts", world.calls[11]->method, "PATCH");
 	CHECK_STR("with its own words", sent_event(&world, 11, arena)->message,
