@@ -70,8 +70,10 @@ static void set_phase(const struct status_input *input, Core__PodStatus *status,
 			phase = api->phase;
 	}
 	if (str_eq(phase, before->phase)) {
-		status->reason = copy_text(arena, str_or(before->reason, api ? api->reason : NULL));
-		status->message = copy_text(arena, str_or(before->message, api ? api->message : NULL));
+		bool ended = api && status_phase_is_final(api->phase); /* by somebody else, who may say why */
+
+		status->reason = copy_text(arena, str_or(before->reason, ended ? api->reason : NULL));
+		status->message = copy_text(arena, str_or(before->message, ended ? api->message : NULL));
 	}
 	if (input->end_reason) {
 		phase = "Failed";

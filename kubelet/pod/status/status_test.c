@@ -416,6 +416,17 @@ TEST(final_phases)
 	CHECK_INT("and its containers too", status->containerstatuses[0]->state->terminated->exitcode, ==, 137);
 }
 
+/* A message in the API is ours from before a restart, or somebody's who wrote over our status. */
+TEST(messages_of_a_phase)
+{
+	Core__Pod *pod = plain_pod("Always", "{\"phase\":\"Pending\",\"message\":\"x\"}");
+	struct status_input input = { .runtime_name = "containerd", .pod = pod, .before = pod->status, .now_s = NOW_S };
+
+	CHECK_STR("from before", status_make(&input, arena)->message, "x");
+	input.before = plain_pod("Always", "{\"phase\":\"Pending\"}")->status;
+	CHECK_STR("somebody's", str_or(status_make(&input, arena)->message, ""), "");
+}
+
 TEST(patch)
 {
 	Core__Pod *pod = plain_pod("Always", "{}");
