@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a hostPath must be, looked at in a child of ours. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +55,21 @@ static int host_path_is(const char *path, mode_t type, const char *what, struct 
 		       type_name(st.st_mode));
 }
 
+/* A failure names the part of the path that is in the way. */
+static int make_dir(const char *path, struct err *err)
+{
+	_cleanup_free_ char *part = xstrdup(path);
+	struct err why;
+	int code = dir_make_all(path, 0755, &why);
+
+	if (code == 0)
+		return 0;
+	for (char *slash; code == -ENOTDIR && access(part, F_OK) < 0 && (slash = strrchr(part, '/')) && slash > part;)
+		*slash = 0;
+	errno = -code;
+	return err_errno(err, "mkdir %s", part);
+}
+
 /* The type checks of a hostPath, in stock's words. */
 static int check(const char *type, const char *path, struct err *err)
 {
@@ -73,13 +90,14 @@ static int check(const char *type, const char *path, struct err *err)
 	if (str_empty(type))
 		return 0;
 	if (str_eq(type, "DirectoryOrCreate") && access(path, F_OK) < 0) {
-		int code = dir_make_all(path, 0755, err);
+		int code = make_dir(path, err);
 
 		if (code < 0)
 			return code;
 	}
 	if (str_eq(type, "FileOrCreate") && access(path, F_OK) < 0) {
-		_cleanup_fd_ int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC | O_EXCL, 0644);
+		/* Not exclusively: a link to nothing gets what it names. */
+		_cleanup_fd_ int fd = open(path, O_CREAT | O_RDONLY | O_CLOEXEC, 0644);
 
 		if (fd < 0)
 			return err_errno(err, "open %s", path);

@@ -470,6 +470,8 @@ static const struct {
 	{ "CharDevice", "/dev/null", "" },
 	{ "DirectoryOrCreate", "made/deep", "" },
 	{ "FileOrCreate", "made/file", "" },
+	{ "FileOrCreate", "link", "" },
+	{ "DirectoryOrCreate", "/proc/version/a/b", "mkdir /proc/version: not a directory" },
 	{ "Nonsense", "/", "Nonsense is an invalid volume type" },
 	{ "Directory", "/dev/null", "hostPath type check failed: /dev/null is not a directory, it's a CharDevice" },
 	{ "BlockDevice", "/no/such",
@@ -486,6 +488,8 @@ TEST(host_paths_are_what_they_must_be)
 	mkdir(path, 0755);
 	snprintf(path, sizeof path, "%s/file", test_folder());
 	close(open(path, O_CREAT | O_WRONLY, 0600));
+	snprintf(path, sizeof path, "%s/link", test_folder());
+	CHECK_INT("link", symlink("not-there-yet", path), ==, 0);
 	for (size_t i = 0; i < ARRAY_LEN(host_paths); i++) {
 		_cleanup_arena_ struct arena *arena = arena_new();
 		struct volumes *volumes = start();
