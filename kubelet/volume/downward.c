@@ -19,21 +19,6 @@ static int resource_text(const Core__Pod *pod, const Core__ResourceFieldSelector
 	return field_resource(container, ref, node, arena, ret_text, err);
 }
 
-/* All that is wrong, each sentence once: "a" or "[a, b]". */
-struct complaints {
-	char texts[ERR_TEXT_MAX];
-	size_t n;
-};
-
-static void complain(struct complaints *complaints, const char *text)
-{
-	size_t size = strlen(complaints->texts);
-
-	if (strstr(complaints->texts, text))
-		return;
-	snprintf(complaints->texts + size, sizeof complaints->texts - size, "%s%s", complaints->n++ ? ", " : "", text);
-}
-
 static int item_text(const Core__DownwardAPIVolumeFile *item, const Core__Pod *pod, const struct amounts *node,
 		     struct arena *arena, const char **ret_text, struct err *err)
 {
@@ -60,7 +45,5 @@ int payload_add_downward(struct payload *payload, Core__DownwardAPIVolumeFile *c
 				     item->has_mode ? (uint32_t)item->mode : mode, -1, err) < 0)
 			return err->code;
 	}
-	if (complaints.n == 0)
-		return 0;
-	return err_set(err, -EINVAL, complaints.n > 1 ? "[%s]" : "%s", complaints.texts);
+	return complaints.n ? complaints_tell(&complaints, -EINVAL, err) : 0;
 }

@@ -1,10 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet/volume/payload.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "pkg/base/base.h"
 #include "pkg/base/map.h"
+
+/* ---- failures ---- */
+
+void complain(struct complaints *complaints, const char *text)
+{
+	size_t size = strlen(complaints->texts);
+
+	if (strstr(complaints->texts, text))
+		return;
+	snprintf(complaints->texts + size, sizeof complaints->texts - size, "%s%s", complaints->n++ ? ", " : "", text);
+}
+
+int complaints_tell(const struct complaints *complaints, int code, struct err *err)
+{
+	return err_set(err, code, complaints->n > 1 ? "[%s]" : "%s", complaints->texts);
+}
 
 /* ---- files ---- */
 

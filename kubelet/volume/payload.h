@@ -44,6 +44,15 @@ void payload_done(struct payload *payload); /* frees all but what is in the aren
 /* An order of paths in which all that is below a folder lies together, right behind it. As strcmp(). */
 int payload_compare(const char *a, const char *b);
 
+/* All that is wrong, each sentence once: "a" or "[a, b]", as upstream's aggregates are told. */
+struct complaints {
+	char texts[ERR_TEXT_MAX];
+	size_t n;
+};
+
+void complain(struct complaints *complaints, const char *text);
+int complaints_tell(const struct complaints *complaints, int code, struct err *err); /* returns code */
+
 int payload_put(struct payload *payload, const char *path, const void *bytes, size_t size, uint32_t mode, int64_t owner,
 		struct err *err);
 

@@ -37,6 +37,7 @@ struct part {
 	const Core__ServiceAccountTokenProjection *token;
 	ProtobufCMessage *object; /* fetched; NULL: not there, and that is fine */
 	const char *token_text;
+	const struct err *why; /* it could not be had; in a projected volume, which tells all that is wrong */
 };
 
 struct setup {
@@ -205,32 +206,41 @@ static int put_token(struct setup *setup, const struct part *part, struct payloa
 			   private ? PAYLOAD_SECRET_MODE : setup->mode, user, err);
 }
 
+static int fill_part(struct setup *setup, const struct part *part, struct payload *payload, struct err *err)
+{
+	if (part->why) {
+		*err = *part->why;
+		return err->code;
+	}
+	switch (part->kind) {
+	case PART_CONFIGMAP:
+		return payload_add_configmap(payload, (const Core__ConfigMap *)part->object, part->items, part->n_items,
+					     setup->mode, part->optional, err);
+	case PART_SECRET:
+		return payload_add_secret(payload, (const Core__Secret *)part->object, part->items, part->n_items,
+					  setup->mode, part->optional, err);
+	case PART_DOWNWARD:
+		return payload_add_downward(payload, part->downward, part->n_downward, setup->pod,
+					    &setup->volumes->options.allocatable, setup->mode, err);
+	case PART_TOKEN:
+		return put_token(setup, part, payload, err);
+	}
+	base_bug("no such part");
+}
+
 static int fill_payload(struct setup *setup, struct payload *payload, struct err *err)
 {
-	int code = 0;
+	struct complaints complaints = { 0 };
+	int first = 0;
 
-	for (size_t i = 0; i < setup->n_parts && code == 0; i++) {
-		const struct part *part = &setup->parts[i];
+	for (size_t i = 0; i < setup->n_parts; i++) {
+		int code = fill_part(setup, &setup->parts[i], payload, err);
 
-		switch (part->kind) {
-		case PART_CONFIGMAP:
-			code = payload_add_configmap(payload, (const Core__ConfigMap *)part->object, part->items,
-						     part->n_items, setup->mode, part->optional, err);
-			break;
-		case PART_SECRET:
-			code = payload_add_secret(payload, (const Core__Secret *)part->object, part->items,
-						  part->n_items, setup->mode, part->optional, err);
-			break;
-		case PART_DOWNWARD:
-			code = payload_add_downward(payload, part->downward, part->n_downward, setup->pod,
-						    &setup->volumes->options.allocatable, setup->mode, err);
-			break;
-		case PART_TOKEN:
-			code = put_token(setup, part, payload, err);
-			break;
-		}
+		if (code < 0)
+			complain(&complaints, err->text);
+		first = first ? first : code;
 	}
-	return code;
+	return first ? complaints_tell(&complaints, first, err) : 0;
 }
 
 /* ---- file work, on the pool ---- */
@@ -450,13 +460,26 @@ static void start_work(struct setup *setup)
 
 static void next_part(struct setup *setup);
 
+/* A projected volume goes on to its other parts, so that all that is wrong is told at once; others have only one. */
+static bool keep_failure(struct setup *setup, struct part *part, const struct err *err)
+{
+	struct err *why;
+
+	if (!current(setup)->volumesource->projected || setup->canceled)
+		return false;
+	why = arena_alloc(setup->arena, sizeof *why);
+	*why = *err;
+	part->why = why;
+	return true;
+}
+
 static void object_came(void *owner, const void *result, const struct err *err)
 {
 	struct setup *setup = owner;
 	struct part *part = &setup->parts[setup->at_part];
 
 	setup->step = NULL;
-	if (err && !(err->code == -ENOENT && part->optional)) {
+	if (err && !(err->code == -ENOENT && part->optional) && !keep_failure(setup, part, err)) {
 		one_failed(setup, err);
 		return;
 	}
@@ -468,13 +491,16 @@ static void object_came(void *owner, const void *result, const struct err *err)
 static void token_came(void *owner, const void *result, const struct err *err)
 {
 	struct setup *setup = owner;
+	struct part *part = &setup->parts[setup->at_part];
 
 	setup->step = NULL;
-	if (err) {
+	if (err && !keep_failure(setup, part, err)) {
 		one_failed(setup, err);
 		return;
 	}
-	setup->parts[setup->at_part++].token_text = arena_strdup(setup->arena, result);
+	if (!err)
+		part->token_text = arena_strdup(setup->arena, result);
+	setup->at_part++;
 	next_part(setup);
 }
 

@@ -353,6 +353,26 @@ TEST(a_missing_object_is_told_and_waited_for)
 	stop(volumes);
 }
 
+TEST(a_projected_volume_tells_all_that_it_lacks)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+	struct volumes *volumes = start();
+	const Core__Pod *pod = pod_with(
+		arena,
+		"'volumes':[{'name':'p','projected':{'sources':[{'configMap':{'name':'x'}},{'secret':{'name':'y'}},"
+		"{'configMap':{'name':'x'}},{'configMap':{'name':'z','optional':true}},"
+		"{'serviceAccountToken':{'path':'token'}}]}}]");
+
+	world.refuse_tokens = 2;
+	CHECK_INT("fails", setup(volumes, pod), ==, -ENOENT);
+	CHECK_STR("text", world.text,
+		  "MountVolume.SetUp failed for volume \"p\" : [configmap \"x\" not found, secret \"y\" not found, "
+		  "failed to fetch token: no]");
+	CHECK_INT("one event", world.events, ==, 1);
+	CHECK_INT("gone", teardown(volumes, "u-1"), ==, 0);
+	stop(volumes);
+}
+
 TEST(what_no_container_mounts_is_left_alone)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
