@@ -708,6 +708,25 @@ TEST(another_spec_prepares_the_cgroup_before_the_next_start)
 	end_run();
 }
 
+TEST(a_pod_that_was_deleted_before_it_ran_has_not_failed_to_be_ready)
+{
+	struct sim_pod *pod = &sim.pods[0];
+	const Core__PodStatus *status;
+
+	begin_run(7, 0);
+	create(pod, "Always");
+	delete (pod);
+	pass(60000);
+	CHECK("nothing is left", !is_anything_left());
+	status = pod->object->status;
+	CHECK_STR("phase", status->phase, "Failed");
+	CHECK_INT("never started", pod->starts[0], ==, 0);
+	for (size_t i = 0; i < status->n_conditions; i++)
+		if (str_eq(status->conditions[i]->type, "Ready"))
+			CHECK_STR("reason", status->conditions[i]->reason, "ContainersNotReady");
+	end_run();
+}
+
 TEST(a_finished_job_stays_to_be_looked_at)
 {
 	struct sim_pod *pod = &sim.pods[0];

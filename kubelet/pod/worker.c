@@ -263,6 +263,9 @@ bool worker_is_stopped(const struct worker *worker)
 
 static void compute_status(struct worker *worker)
 {
+	if (worker->finished)
+		return;
+
 	const Core__Pod *pod = worker->object.pod;
 	struct arena *arena = arena_new();
 	int64_t now_s = wall_ms(worker) / MS_PER_S;
@@ -290,7 +293,8 @@ static void compute_status(struct worker *worker)
 			status->starttime->seconds = worker->status->starttime->seconds;
 	} else {
 		status = status_make(&input, arena);
-		if (input.stopped && worker->unmounted && worker->cgroup_destroyed)
+		worker->finished = input.stopped && worker->unmounted && worker->cgroup_destroyed;
+		if (worker->finished)
 			status_finish(pod, status, now_s, arena);
 	}
 	arena_free(worker->status_arena);

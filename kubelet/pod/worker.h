@@ -19,6 +19,7 @@ struct worker {
 
 	struct arena *status_arena;
 	Core__PodStatus *status; /* as last computed; NULL before */
+	bool finished;           /* `status` is the last word on the pod */
 
 	/* By container of the spec. */
 	size_t n_containers;
