@@ -69,7 +69,7 @@ static bool wants_sandbox(const struct plan_input *input)
 	if (!str_eq(spec->restartpolicy, "OnFailure"))
 		return true;
 	for (size_t i = 0; i < spec->n_containers; i++)
-		if (!has_succeeded(input, spec->containers[i]->name))
+		if (input->containers[i].again || !has_succeeded(input, spec->containers[i]->name))
 			return true;
 	return false;
 }
@@ -165,7 +165,7 @@ static struct plan_step plan_containers(const struct plan_input *input)
 			keep++;
 			continue;
 		}
-		if (!status_restart_due(input->pod, latest))
+		if (!input->containers[i].again && !status_restart_due(input->pod, latest))
 			continue;
 		left = MAX(plan_crash_wait(input, i), input->containers[i].not_before_ms - input->now_ms);
 		if (!input->prepared)

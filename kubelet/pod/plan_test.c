@@ -19,7 +19,7 @@ static uint64_t hash(const Core__Container *container)
  * without an address; "a:r" container a running, ":0" ":1" exited with that code, ":c" created, ":u" unknown, ":x"
  * running with another spec); what this process knows ("P" prepared, "M" mounted, "U" unmounted, "C" cgroup destroyed,
  * "E" ending, "G" gone, "D" being deleted, "R" refresh due, "T" not read since the last step, "L" a failed step holds
- * until later, "l" so does one that prepared); the delay of a crash loop; what is wanted.
+ * until later, "l" so does one that prepared, "A" ended for a new sandbox); the delay of a crash loop; what is wanted.
  */
 static const struct row {
 	const char *rule, *policy, *runtime, *known;
@@ -73,6 +73,8 @@ static const struct row {
 	{ "Never, one still running in a dead one", "Never", "s a:r", "PM", 0, "kill" },
 	{ "OnFailure gets none when all succeeded", "OnFailure", "s a:0 b:0", "PM", 0, "nothing" },
 	{ "OnFailure gets one when one failed", "OnFailure", "s a:0 b:1", "PM", 0, "sandbox 1" },
+	{ "OnFailure gets one when all ended for it", "OnFailure", "s a:0 b:0", "PMA", 0, "sandbox 1" },
+	{ "in it these start", "OnFailure", "S s a:0 b:0", "PMA", 0, "start a 1" },
 	{ "in it only the failed one starts", "OnFailure", "S s a:0 b:1", "PM", 0, "start b 1" },
 
 	{ "of the dead only the newest stays", "Always", "S a:r b:r a:1 a:1", "PM", 0, "remove a" },
@@ -196,8 +198,8 @@ static void check_row(const struct row *row)
 	Meta__ObjectMeta meta = META__OBJECT_META__INIT;
 	Meta__Time deleted = META__TIME__INIT;
 	Core__Pod pod = CORE__POD__INIT;
-	struct plan_container memory[2] = { { { row->crash_delay_ms, WALL_MS - 1000 }, 0 },
-					    { { row->crash_delay_ms, WALL_MS - 1000 }, 0 } };
+	struct plan_container memory[2] = { { { row->crash_delay_ms, WALL_MS - 1000 }, 0, knows(row, 'A') },
+					    { { row->crash_delay_ms, WALL_MS - 1000 }, 0, knows(row, 'A') } };
 	struct world world;
 	struct plan_input input = { .pod = &pod,
 				    .observed = build(&world, row->runtime),

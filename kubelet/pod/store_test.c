@@ -25,6 +25,7 @@ struct sim_pod {
 	Core__Pod *object;
 	int version;
 	bool prepared, mounted;
+	bool polite; /* its containers end with 0 when they are told to */
 	int starts[N_NAMES];
 
 	struct runtime_sandbox sandboxes[MAX_SANDBOXES]; /* newest first */
@@ -190,7 +191,7 @@ static void start_container(struct sim_pod *pod, size_t index, int32_t count)
 		CHECK("not started twice", pod->containers[i].state == RUNTIME_EXITED);
 		CHECK("not again under Never", !str_eq(pod->policy, "Never"));
 		CHECK("not again after a success under OnFailure",
-		      !str_eq(pod->policy, "OnFailure") || pod->containers[i].exit_code != 0);
+		      !str_eq(pod->policy, "OnFailure") || pod->containers[i].exit_code != 0 || pod->polite);
 		CHECK_INT("counts grow", count, >, pod->containers[i].restart_count);
 	}
 	CHECK("there is room", pod->n_containers < MAX_CONTAINERS);
@@ -212,7 +213,7 @@ static void start_container(struct sim_pod *pod, size_t index, int32_t count)
 static void kill_pod(struct sim_pod *pod)
 {
 	for (size_t i = 0; i < pod->n_containers; i++)
-		end_container(&pod->containers[i], 143);
+		end_container(&pod->containers[i], pod->polite ? 0 : 143);
 	for (size_t i = 0; i < pod->n_sandboxes; i++)
 		pod->sandboxes[i].ready = false;
 }
@@ -449,7 +450,7 @@ static void create(struct sim_pod *pod, const char *policy)
 	pod->policy = policy;
 	pod->exists = true;
 	pod->unread_until_ms = 0;
-	pod->deleting = false;
+	pod->deleting = pod->polite = false;
 	memset(pod->starts, 0, sizeof pod->starts);
 	arena_free(pod->arena);
 	pod->arena = arena_new();
@@ -724,6 +725,26 @@ TEST(a_pod_that_was_deleted_before_it_ran_has_not_failed_to_be_ready)
 	for (size_t i = 0; i < status->n_conditions; i++)
 		if (str_eq(status->conditions[i]->type, "Ready"))
 			CHECK_STR("reason", status->conditions[i]->reason, "ContainersNotReady");
+	end_run();
+}
+
+TEST(a_new_sandbox_is_no_success)
+{
+	struct sim_pod *pod = &sim.pods[0];
+
+	begin_run(8, 0);
+	create(pod, "OnFailure");
+	pod->polite = true;
+	pass(60000);
+	sim.requests = 0;
+	pod->sandboxes[0].ready = false;
+	pods_poke(sim.kubelet, pod->uid);
+	pass(60000);
+	CHECK("a new one", pod->sandboxes[0].ready);
+	CHECK_INT("both start again", pod->starts[0] + pod->starts[1], ==, 4);
+	CHECK_STR("phase", pod->object->status->phase, "Running");
+	CHECK_INT("restarts", pod->object->status->containerstatuses[0]->restartcount, ==, 1);
+	CHECK("nobody was told in between", sim.requests <= 2);
 	end_run();
 }
 

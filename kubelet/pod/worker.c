@@ -261,9 +261,18 @@ bool worker_is_stopped(const struct worker *worker)
 	return worker->ending && !worker->stale && !may_start && !status_is_alive(observed(worker));
 }
 
+static bool is_moving(const struct worker *worker)
+{
+	for (size_t i = 0; i < worker->n_containers; i++)
+		if (worker->containers[i].again)
+			return true;
+	return false;
+}
+
+/* On the way from one sandbox to the next a pod is what it was: that its containers have ended was not their doing. */
 static void compute_status(struct worker *worker)
 {
-	if (worker->finished)
+	if (worker->finished || (worker->status && !worker->ending && is_moving(worker)))
 		return;
 
 	const Core__Pod *pod = worker->object.pod;
@@ -347,6 +356,23 @@ static struct plan_input situation(struct worker *worker)
 	};
 }
 
+static void note_move(struct worker *worker, const struct runtime_pod *seen)
+{
+	const Core__PodSpec *spec = worker->object.pod->spec;
+
+	for (size_t i = 0; i < worker->n_containers && str_eq(spec->restartpolicy, "OnFailure"); i++) {
+		const struct runtime_container *latest = status_latest(seen, spec->containers[i]->name);
+
+		worker->containers[i].again = latest && latest->state != RUNTIME_EXITED;
+	}
+}
+
+static void forget_move(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->n_containers; i++)
+		worker->containers[i].again = false;
+}
+
 /* What could not even be made (no image, no ConfigMap) was no restart: it has delays of its own. */
 static void forget_restart(struct worker *worker)
 {
@@ -372,6 +398,10 @@ static void step_failed(struct worker *worker, const struct pods_outcome *outcom
 
 	if (worker->doing == PLAN_UNMOUNT || worker->doing == PLAN_DESTROY_CGROUP)
 		retry_ms = RETRY_CLEAN_MS;
+	if (worker->doing == PLAN_START_CONTAINER && worker->doing_container < worker->n_containers)
+		worker->containers[worker->doing_container].again = false;
+	else
+		forget_move(worker);
 	if (err->code != -ECANCELED)
 		log_error(err, "Step of a pod failed, will try again", "pod", kube_pod_name(worker->object.pod, name),
 			  "podUID", worker->uid, "retryMs", log_i64(retry_ms), NULL);
@@ -405,6 +435,7 @@ static void step_succeeded(struct worker *worker)
 		if (worker->doing_container < worker->n_containers) {
 			set_waiting(worker, worker->doing_container, NULL, NULL);
 			worker->containers[worker->doing_container].not_before_ms = 0;
+			worker->containers[worker->doing_container].again = false;
 		}
 		break;
 	case PLAN_KILL_POD:
@@ -455,13 +486,15 @@ static void begin(struct worker *worker, const struct plan_input *input, const s
 		      "Pod sandbox changed, it will be killed and re-created.");
 		worker->said_sandbox_changed = true;
 	}
+	if (step->sandbox_changed)
+		note_move(worker, input->observed);
 	if (step->kind == PLAN_START_CONTAINER) {
 		const char *name = worker->object.pod->spec->containers[step->container]->name;
 		const struct runtime_container *latest = status_latest(input->observed, name);
 
 		worker->before_restart = worker->containers[step->container].crash_loop;
 		worker->restart_of_ms = 0;
-		if (latest && latest->state == RUNTIME_EXITED) {
+		if (latest && latest->state == RUNTIME_EXITED && !worker->containers[step->container].again) {
 			worker->restart_of_ms = latest->finished_ns / NS_PER_MS;
 			crash_loop_restarted(&worker->containers[step->container].crash_loop,
 					     &worker->pods->options.crash_loop, latest->finished_ns / NS_PER_MS,
