@@ -32,3 +32,11 @@ claims=$(in_pod all cat /all/token | jq -Rr 'split(".")[1] | gsub("-"; "+") | gs
 expect audience "$(jq -c .aud <<<"$claims")" '["vault"]'
 expect lifetime "$(jq -r '.exp - .iat' <<<"$claims")" 900
 ! in_pod all ls /var/run/secrets/kubernetes.io 2>/dev/null || fail "the token volume although automount is off"
+
+pod lacks <<-'EOT'
+	containers:
+	- {name: c, image: busybox, imagePullPolicy: IfNotPresent, command: [sleep, "1000"], volumeMounts: [{name: all, mountPath: /all}]}
+	volumes: [{name: all, projected: {sources: [{configMap: {name: none}}, {secret: {name: key}}, {secret: {name: nothing}}]}}]
+EOT
+wait_event lacks \
+	'^Warning FailedMount MountVolume.SetUp failed for volume "all" : \[configmap "none" not found, secret "nothing" not found\]$'
