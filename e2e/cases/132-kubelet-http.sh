@@ -43,3 +43,7 @@ expect "wrong method" "$(known -X DELETE "$url/pods")" 405
 expect "doubled slash" "$(known "$url//pods")" 307
 expect "10248" "$(curl -s "http://$NODE_IP:10248/healthz")" ok
 expect "HTTP version" "$(curl -sk "${trusted[@]}" --http2 -o /dev/null -w '%{http_version}' "$url/healthz")" 1.1
+exec 3<>"/dev/tcp/$NODE_IP/10250"
+expect_like "a silent client is asked whether it lives" "$(ss -Htno "src $NODE_IP and sport = :10250")" \
+	'timer:\(keepalive,([0-9.]+ms|1?[0-9](\.[0-9]+)?sec)'
+exec 3>&-

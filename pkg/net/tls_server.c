@@ -39,6 +39,8 @@ enum {
 	AUTH_LEVEL = 1,              /* no SHA-1, no MD5, no RSA below 1024 bits: as Go judges certificates */
 	NAME_MAX_BYTES = 4 << 10,    /* of one subject value: a user name of kubelets is below 300 */
 	ORGANIZATIONS_MAX = 256,     /* groups of one client, who has a handful */
+	KEEPALIVE_S = 15,            /* Go's: a quiet client is asked whether it is there, */
+	KEEPALIVE_TRIES = 9,         /* and after that many silent periods it is not */
 };
 
 struct tls_server {
@@ -342,6 +344,17 @@ static void name_peer(struct tls_conn *conn, const struct sockaddr_storage *addr
 	}
 }
 
+/* Without it a client whose machine died would hold its session for the system's two hours. */
+static void notice_dead_peer(int fd)
+{
+	int on = 1, period = KEEPALIVE_S, tries = KEEPALIVE_TRIES;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &period, sizeof period);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &period, sizeof period);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+}
+
 static void accept_one(struct tls_listener *listener, int fd, const struct sockaddr_storage *address)
 {
 	struct tls_server *server = listener->server;
@@ -354,7 +367,7 @@ static void accept_one(struct tls_listener *listener, int fd, const struct socka
 	}
 	conn = xcalloc(1, sizeof *conn);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	notice_dead_peer(fd);
 	/* Else a client with Nagle's algorithm waits 40 ms for the acknowledgement of its Finished: no ticket carries
 	 * it. */
 	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);

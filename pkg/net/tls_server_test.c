@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -98,7 +99,7 @@ struct fixture {
 	char *ca_pem, *other_pem, *serving_pem, *key_pem;
 	int port;
 	pid_t child;
-	int status, n_reads;
+	int status, n_reads, quiet_s;
 	bool swaps_ca, sends_bulk, timed_out;
 	struct buf out;
 	struct loop_timer watch, deadline;
@@ -170,10 +171,31 @@ static void ready(void *owner, int events)
 	flush(fixture);
 }
 
+/* After how many quiet seconds the kernel gives the client up; the client itself is in another process. */
+static int quiet_limit_s(const struct fixture *fixture)
+{
+	int on = 0, idle = 0, period = 0, tries = 0;
+
+	for (int fd = 3; fd < 100; fd++) {
+		struct sockaddr_in in = { 0 }, peer;
+		socklen_t size = sizeof in, peer_size = sizeof peer, one = sizeof on;
+
+		if (getsockname(fd, (struct sockaddr *)&in, &size) < 0 || ntohs(in.sin_port) != fixture->port ||
+		    getpeername(fd, (struct sockaddr *)&peer, &peer_size) < 0)
+			continue;
+		getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &one);
+		getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &one);
+		getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &period, &one);
+		getsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, &one);
+	}
+	return on ? idle + period * tries : -1;
+}
+
 static void accepted(void *owner, struct tls_conn *conn)
 {
 	struct fixture *fixture = owner;
 
+	fixture->quiet_s = quiet_limit_s(fixture);
 	fixture->conn = conn;
 	tls_conn_set_owner(conn, ready, fixture);
 	tls_conn_want(conn, LOOP_READ);
@@ -397,6 +419,7 @@ TEST(a_late_reader_gets_everything_and_an_orderly_end)
 	setup(&fixture);
 	fixture.sends_bulk = true;
 	CHECK_INT("client", run(&fixture, read_late), ==, 0);
+	CHECK_INT("a silent client is given up after, s", fixture.quiet_s, ==, 150);
 	teardown(&fixture);
 }
 
