@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Client certificates: expired, for other use, and a CA file that is replaced under an open connection.
+# Client certificates: expired, for other or any use, and a CA file that is replaced under an open connection.
 # group: alone
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=e2e/certs.sh
@@ -14,7 +14,9 @@ issue "$RIG/pki" "$WORK/good" /CN=kube-apiserver-kubelet-client 20200101000000Z 
 issue "$RIG/pki" "$WORK/expired" /CN=kube-apiserver-kubelet-client 20200101000000Z 20210101000000Z
 issue "$RIG/pki" "$WORK/early" /CN=kube-apiserver-kubelet-client 20480101000000Z 20490101000000Z
 issue "$RIG/pki" "$WORK/server" /CN=kube-apiserver-kubelet-client 20200101000000Z 20490101000000Z serverAuth
-expect good "$(code good)" 200
+issue "$RIG/pki" "$WORK/any" /CN=kube-apiserver-kubelet-client 20200101000000Z 20490101000000Z anyExtendedKeyUsage
+issue "$RIG/pki" "$WORK/wrap" /CN=kube-apiserver-kubelet-client 20200101000000Z 20490101000000Z $'clientAuth\nkeyUsage=keyEncipherment'
+expect "good, for any use, without signatures" "$(code good) $(code any) $(code wrap)" "200 200 200"
 expect "expired, not yet valid, for servers" "$(code expired) $(code early) $(code server)" "401 401 401"
 
 # One connection; a line in is a request, a line out its status.

@@ -776,6 +776,19 @@ static int64_t expiry_of(X509 *certificate)
 	return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
+/*
+ * As Go sees it: each certificate of the chain is for clients, for anything, or does not say. OpenSSL's own check for
+ * clients refuses "anything" and asks more of the key usage, which certificates from a CSR with the usages "client
+ * auth" and "key encipherment" would fail.
+ */
+static bool is_for_clients(STACK_OF(X509) * chain)
+{
+	for (int i = 0; i < sk_X509_num(chain); i++) /* UINT32_MAX, all bits, where it does not say */
+		if (!(X509_get_extended_key_usage(sk_X509_value(chain, i)) & (XKU_SSL_CLIENT | XKU_ANYEKU)))
+			return false;
+	return true;
+}
+
 /* Verifies the chain for client use. Fills the nearest expiry date; 0 or OpenSSL's code. */
 static int verify_chain(struct tls_conn *conn, X509 *leaf, int64_t *ret_until)
 {
@@ -785,13 +798,13 @@ static int verify_chain(struct tls_conn *conn, X509 *leaf, int64_t *ret_until)
 	if (check && X509_STORE_CTX_init(check, conn->server->client_ca, leaf, SSL_get_peer_cert_chain(conn->ssl))) {
 		X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(check);
 
-		X509_STORE_CTX_set_default(check, "ssl_client");
 		X509_VERIFY_PARAM_set_depth(param, CHAIN_MAX_DEPTH);
 		X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
 		code = X509_verify_cert(check) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(check);
+		STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(check);
+		if (code == X509_V_OK && !is_for_clients(chain))
+			code = X509_V_ERR_INVALID_PURPOSE;
 		if (code == X509_V_OK) {
-			STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(check);
-
 			*ret_until = INT64_MAX;
 			for (int i = 0; i < sk_X509_num(chain); i++)
 				*ret_until = MIN(*ret_until, expiry_of(sk_X509_value(chain, i)));

@@ -95,7 +95,7 @@ struct fixture {
 	struct tls_server *server;
 	struct tls_listener *listener;
 	struct tls_conn *conn;
-	struct pair ca, other_ca, serving, client, foreign, expired, server_only, weak;
+	struct pair ca, other_ca, serving, client, foreign, expired, server_only, any_use, wrap_only, weak;
 	char *ca_pem, *other_pem, *serving_pem, *key_pem;
 	int port;
 	pid_t child;
@@ -237,8 +237,12 @@ static void setup(struct fixture *fixture)
 	fixture->foreign = make_pair("foreign", NULL, &fixture->other_ca, "clientAuth", -3600, 3600);
 	fixture->expired = make_pair("old", NULL, &fixture->ca, "clientAuth", -3600, -60);
 	fixture->server_only = make_pair("node", NULL, &fixture->ca, "serverAuth", -3600, 3600);
+	fixture->any_use = make_pair("any", NULL, &fixture->ca, "anyExtendedKeyUsage", -3600, 3600);
+	fixture->wrap_only = make_pair("wrap", NULL, &fixture->ca, "clientAuth", -3600, 3600);
+	add_extension(fixture->wrap_only.certificate, NID_key_usage, "critical,keyEncipherment");
+	X509_sign(fixture->wrap_only.certificate, fixture->ca.key, EVP_sha256());
 	fixture->weak = make_pair("weak", NULL, &fixture->ca, "clientAuth", -3600, 3600);
-	CHECK("sign", X509_sign(fixture->weak.certificate, fixture->ca.key, EVP_sha1()) > 0);
+	X509_sign(fixture->weak.certificate, fixture->ca.key, EVP_sha1());
 	fixture->ca_pem = pem(fixture->ca.certificate, NULL);
 	fixture->other_pem = pem(fixture->other_ca.certificate, NULL);
 	fixture->serving_pem = pem(fixture->serving.certificate, NULL);
@@ -257,8 +261,9 @@ static void setup(struct fixture *fixture)
 
 static void teardown(struct fixture *fixture)
 {
-	struct pair *pairs[] = { &fixture->ca,      &fixture->other_ca, &fixture->serving,    &fixture->client,
-				 &fixture->foreign, &fixture->expired,  &fixture->server_only, &fixture->weak };
+	struct pair *pairs[] = { &fixture->ca,          &fixture->other_ca, &fixture->serving, &fixture->client,
+				 &fixture->foreign,     &fixture->expired,  &fixture->any_use, &fixture->weak,
+				 &fixture->server_only, &fixture->wrap_only };
 
 	loop_timer_stop(&fixture->deadline);
 	if (fixture->conn)
@@ -294,7 +299,7 @@ static SSL *shake(const struct fixture *fixture, const struct pair *identity, in
 
 	SSL_CTX_set_max_proto_version(context, version);
 	SSL_CTX_set_min_proto_version(context, version);
-	SSL_CTX_set_security_level(context, 0); /* a client that does not mind what it shows */
+	SSL_CTX_set_security_level(context, 0); /* else it does not even send what is weak */
 	if (identity) {
 		SSL_CTX_use_certificate(context, identity->certificate);
 		SSL_CTX_use_PrivateKey(context, identity->key);
@@ -348,6 +353,8 @@ static int ask_as_everyone(struct fixture *fixture)
 		{ &fixture->foreign, "1 0 \n" },
 		{ &fixture->expired, "1 0 \n" },
 		{ &fixture->server_only, "1 0 \n" },
+		{ &fixture->any_use, "1 1 any\n" },
+		{ &fixture->wrap_only, "1 1 wrap\n" },
 		{ &fixture->weak, "1 0 \n" },
 	};
 
