@@ -167,6 +167,10 @@ static const struct suite suites[] = {
 	{ "TLS_RSA_WITH_AES_256_CBC_SHA", "AES256-SHA", false },
 };
 
+/* Go's order, and of its groups those that OpenSSL 3.0 knows. With ffdhe8192 anybody could make us work for long. */
+static const char suites_of_13[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+static const char groups[] = "X25519:P-256:P-384:P-521";
+
 static int configure_ciphers(SSL_CTX *context, const struct tls_server_config *config, struct err *err)
 {
 	_cleanup_buf_ struct buf list = BUF_INIT(4096); /* all suites together have 600 bytes */
@@ -190,6 +194,8 @@ static int configure_ciphers(SSL_CTX *context, const struct tls_server_config *c
 	}
 	if (list.size && !SSL_CTX_set_cipher_list(context, buf_text(&list)))
 		return ssl_err(err, -EINVAL, "cannot use the cipher suites");
+	if (!SSL_CTX_set_ciphersuites(context, suites_of_13) || !SSL_CTX_set1_groups_list(context, groups))
+		return ssl_err(err, -EINVAL, "cannot use the key exchanges");
 	return 0;
 }
 

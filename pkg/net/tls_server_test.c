@@ -460,12 +460,39 @@ static int speak_old_tls(struct fixture *fixture)
 	return shake(fixture, NULL, TLS1_1_VERSION) ? 1 : 0;
 }
 
+/* What Go does not know OpenSSL must not know either; of what both know they choose the same. */
+static int choose_as_go(struct fixture *fixture)
+{
+	SSL *ssl = shake(fixture, NULL, TLS1_3_VERSION);
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+
+	if (!ssl || strcmp(SSL_get_cipher(ssl), "TLS_AES_128_GCM_SHA256") != 0)
+		return 1;
+	SSL_shutdown(ssl);
+	shutdown(SSL_get_fd(ssl), SHUT_WR);
+	if (SSL_read(ssl, &(char){ 0 }, 1) > 0)
+		return 2;
+	SSL_CTX_set1_groups_list(context, "ffdhe8192:X448");
+	ssl = SSL_new(context);
+	SSL_set_fd(ssl, dial(fixture));
+	return SSL_connect(ssl) == 1 ? 3 : 0;
+}
+
 TEST(tls_11_is_too_old)
 {
 	struct fixture fixture;
 
 	setup(&fixture);
 	CHECK_INT("client", run(&fixture, speak_old_tls), ==, 0);
+	teardown(&fixture);
+}
+
+TEST(suites_and_groups_are_those_of_go)
+{
+	struct fixture fixture;
+
+	setup(&fixture);
+	CHECK_INT("client", run(&fixture, choose_as_go), ==, 0);
 	teardown(&fixture);
 }
 
