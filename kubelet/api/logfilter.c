@@ -208,28 +208,27 @@ static bool is_before(const struct crilog_line *line, const struct logfilter_opt
 	       (line->seconds == options->since_s && line->nanos < options->since_nanos);
 }
 
-/* The time as it was written, with all nine digits: times then have one width, which people's tools count on. */
+/* The time as Go writes it: nine digits, so that times have one width, and UTC as "Z" (CRI-O logs it as "+00:00"). */
 static void append_time(const struct crilog_line *line, struct buf *into)
 {
-	const char *end = line->time + line->time_size, *dot = memchr(line->time, '.', line->time_size);
-	const char *zone = dot ? dot + 1 : line->time;
+	const char *end = line->time + line->time_size, *zone = line->time + strlen("2006-01-02T15:04:05");
 	size_t digits = 0;
 
-	if (dot) {
-		while (zone < end && *zone >= '0' && *zone <= '9')
-			zone++;
-		digits = (size_t)(zone - dot - 1);
-		buf_append(into, line->time, (size_t)(zone - line->time));
-	} else {
-		const char *seconds_end = line->time + MIN(strlen("2006-01-02T15:04:05"), line->time_size);
-
-		buf_append(into, line->time, (size_t)(seconds_end - line->time));
-		buf_putc(into, '.');
-		zone = seconds_end;
+	buf_append(into, line->time, (size_t)(zone - line->time));
+	buf_putc(into, '.');
+	if (*zone == '.' || *zone == ',') {
+		for (zone++; zone < end && *zone >= '0' && *zone <= '9'; zone++)
+			if (digits < TIME_DIGITS) {
+				buf_putc(into, *zone);
+				digits++;
+			}
 	}
 	for (; digits < TIME_DIGITS; digits++)
 		buf_putc(into, '0');
-	buf_append(into, zone, (size_t)(end - zone));
+	if (end - zone == 6 && memcmp(zone + 1, "00:00", 5) == 0)
+		buf_putc(into, 'Z');
+	else
+		buf_append(into, zone, (size_t)(end - zone));
 	buf_putc(into, ' ');
 }
 
