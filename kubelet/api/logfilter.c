@@ -5,6 +5,7 @@
 
 #include "pkg/base/base.h"
 #include "pkg/codec/crilog.h"
+#include "pkg/codec/quote.h"
 #include "pkg/codec/rfc3339.h"
 
 enum { TIME_DIGITS = 9 };
@@ -251,6 +252,22 @@ static void append_limited(struct logfilter *filter, const struct crilog_line *l
 	filter->bytes_left -= (int64_t)(into->size - start);
 }
 
+/* The line as Go quotes it, its end among it; of a very long one only the beginning. */
+static int unknown_format(const char *line, size_t size, bool whole, struct err *err)
+{
+	enum { SHOWN_MAX = 200 };
+	_cleanup_buf_ struct buf text = BUF_INIT(SHOWN_MAX * 4 + 3); /* each byte as \x00 at most, and the marks */
+	char shown[SHOWN_MAX + 1];
+	size_t n = MIN(size, (size_t)SHOWN_MAX - 1);
+
+	memcpy(shown, line, n);
+	if (whole && n == size)
+		shown[n++] = '\n';
+	shown[n] = 0;
+	quote_go(&text, shown);
+	return err_set(err, -EBADMSG, "failed to get parse function: unsupported log format: %s", buf_text(&text));
+}
+
 int logfilter_line(struct logfilter *filter, const char *line, size_t size, bool whole, struct buf *into,
 		   struct err *err)
 {
@@ -259,8 +276,7 @@ int logfilter_line(struct logfilter *filter, const char *line, size_t size, bool
 	if (crilog_parse(line, size, &parsed) < 0) {
 		if (filter->format_known)
 			return 0;
-		return err_set(err, -EBADMSG, "failed to get parse function: unsupported log format: \"%.*s\"",
-			       (int)MIN(size, 200), line);
+		return unknown_format(line, size, whole, err);
 	}
 	bool newline = whole && !parsed.partial;
 

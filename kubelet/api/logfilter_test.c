@@ -223,7 +223,7 @@ TEST(lines)
 		{ "a broken first line ends it",
 		  { .tail_lines = -1, .limit_bytes = -1 },
 		  "broken\n" T1 " stdout F b\n",
-		  "failed to get parse function: unsupported log format: \"broken\"" },
+		  "failed to get parse function: unsupported log format: \"broken\\n\"" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
