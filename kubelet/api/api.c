@@ -10,6 +10,7 @@
 #include "pkg/base/buf.h"
 #include "pkg/base/log.h"
 #include "pkg/codec/duration.h"
+#include "pkg/cri/cri.h"
 
 enum { TEXT_MAX = 2 << 20 }; /* a refusal may quote the path and escape it; a head has at most 1 MiB */
 
@@ -105,6 +106,36 @@ void call_error(struct call *call, int status, const char *format, ...)
 	va_end(args);
 	buf_putc(&text, '\n');
 	call_answer(call, status, headers, ARRAY_LEN(headers), buf_text(&text), text.size);
+}
+
+struct refusal {
+	struct call *call;
+	const char *text;
+};
+
+static void state_known(void *owner, const void *result, const struct err *err)
+{
+	struct refusal *refusal = owner;
+	struct call *call = refusal->call;
+	const Cri__ContainerStatusResponse *response = result;
+	bool runs;
+
+	if (call_is_over(call))
+		return;
+	runs = err ? err->code != -ENOENT
+		   : response->status && response->status->state == CRI__CONTAINER_STATE__CONTAINER_RUNNING;
+	call_refuse(call, 500, "%s", runs ? refusal->text : call->not_found);
+}
+
+void call_refuse_command(struct call *call, const char *text)
+{
+	struct refusal *refusal = arena_alloc(call->arena, sizeof *refusal);
+	Cri__ContainerStatusRequest request = CRI__CONTAINER_STATUS_REQUEST__INIT;
+
+	refusal->call = call;
+	refusal->text = arena_strdup(call->arena, text);
+	request.container_id = (char *)(uintptr_t)call->container_id;
+	call->task = cri_call(call->api->options.cri, CRI_CONTAINER_STATUS, &request.base, 0, state_known, refusal);
 }
 
 /* ---- lookups ---- */

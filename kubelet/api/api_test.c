@@ -37,7 +37,8 @@ static struct {
 	/* what the runtime says */
 	Cri__ContainerState state;
 	char log_path[512], url[256];
-	struct err failure;
+	struct err failure; /* of everything but the state, while that is told */
+	bool tells_state;
 	int n_calls;
 	Cri__ExecRequest asked;
 	char words[256];
@@ -144,7 +145,7 @@ static void answer(void *arg)
 
 	if (question->cancelled)
 		question->done(question->owner, NULL, &cancelled);
-	else if (world.failure.code)
+	else if (world.failure.code && !(world.tells_state && question->method == CRI_CONTAINER_STATUS))
 		question->done(question->owner, NULL, &world.failure);
 	else
 		question->done(question->owner, result, NULL);
@@ -663,17 +664,27 @@ TEST(what_can_go_wrong_with_a_session)
 		bool plain;
 		int status;
 		const char *body;
+		bool tells_state, has_ended;
 	} rows[] = {
-		{ "no such container", "/exec/default/p/c?output=1", "", -ENOENT, false, 404, "sentence" },
-		{ "too many", "/exec/default/p/c?output=1", "", -ENOBUFS, false, 429, "sentence" },
-		{ "else", "/attach/default/p/c?output=1", "", -EREMOTEIO, false, 500, "sentence" },
+		{ "no such container", "/exec/default/p/c?output=1", "", -ENOENT, false, 404, "sentence", false,
+		  false },
+		{ "too many", "/exec/default/p/c?output=1", "", -ENOBUFS, false, 429, "sentence", false, false },
+		{ "else", "/attach/default/p/c?output=1", "", -EREMOTEIO, false, 500, "sentence", false, false },
+		{ "it runs", "/exec/default/p/c?output=1", "", -EREMOTEIO, false, 500, "sentence", true, false },
+		{ "it has ended since", "/exec/default/p/c?output=1", "", -EREMOTEIO, false, 500,
+		  "container not found (\"c\")", true, true },
+		{ "the same, to attach", "/attach/default/p/c?output=1", "", -EREMOTEIO, false, 500,
+		  "container c not found in pod p_default", true, true },
+		{ "the same, to run", "/run/default/p/c?cmd=x", "", -EREMOTEIO, false, 500,
+		  "container not found (\"c\")", true, true },
 		{ "no upgrade", "/exec/default/p/c?output=1", "http://127.0.0.1:1/x", 0, true, 500,
-		  "Upgrade request required\n" },
+		  "Upgrade request required\n", false, false },
 		{ "another host", "/exec/default/p/c?output=1", "http://10.0.0.1:80/x", 0, false, 500,
 		  "error dialing backend: the runtime's streaming URL is not on this machine's loopback: "
-		  "http://10.0.0.1:80\n" },
+		  "http://10.0.0.1:80\n",
+		  false, false },
 		{ "nobody there", "/portForward/default/p", "http://127.0.0.1:1/x", 0, false, 500,
-		  "error dialing backend: dial tcp 127.0.0.1:1: connect: connection refused\n" },
+		  "error dialing backend: dial tcp 127.0.0.1:1: connect: connection refused\n", false, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -681,6 +692,9 @@ TEST(what_can_go_wrong_with_a_session)
 		snprintf(world.url, sizeof world.url, "%s", rows[i].url);
 		if (rows[i].code)
 			err_set(&world.failure, rows[i].code, "sentence");
+		world.tells_state = rows[i].tells_state;
+		world.state = rows[i].has_ended ? CRI__CONTAINER_STATE__CONTAINER_EXITED
+						: CRI__CONTAINER_STATE__CONTAINER_RUNNING;
 		request("POST", rows[i].target, upgrade, rows[i].plain ? 1 : ARRAY_LEN(upgrade));
 		run_until(rows[i].rule, has_ended);
 		CHECK_INT(rows[i].rule, world.status, ==, rows[i].status);

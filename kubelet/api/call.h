@@ -28,10 +28,11 @@ struct call {
 	struct auth_verdict verdict;
 
 	struct task *task;
-	bool gone;                        /* nobody waits for an answer */
-	void *work;                       /* of a handler */
-	void (*stop_work)(struct call *); /* lets go of it; the call is freed after */
-	bool relayed;                     /* a session that lives in the gate now */
+	bool gone;                            /* nobody waits for an answer */
+	void *work;                           /* of a handler */
+	void (*stop_work)(struct call *);     /* lets go of it; the call is freed after */
+	bool relayed;                         /* a session that lives in the gate now */
+	const char *container_id, *not_found; /* of exec, attach and run; what to say when it does not run any more */
 };
 
 struct api {
@@ -51,6 +52,11 @@ void call_answer(struct call *call, int status, const struct gate_header *header
 __attribute__((format(printf, 3, 4))) void call_refuse(struct call *call, int status, const char *format, ...);
 /* net/http's form: a newline behind the text, nosniff. */
 __attribute__((format(printf, 3, 4))) void call_error(struct call *call, int status, const char *format, ...);
+/*
+ * The runtime refused a command with `text`. What runs is read once a second only; stock asks before each command, so a
+ * container that has ended since is not there in its words.
+ */
+void call_refuse_command(struct call *call, const char *text);
 void call_end(struct call *call); /* the answer went through a stream, or nobody wants it */
 
 /* First in every `done`: true when the client is gone; then the call is freed. */

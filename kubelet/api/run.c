@@ -30,7 +30,7 @@ static void command_ended(void *owner, const void *result, const struct err *err
 	if (call_is_over(call))
 		return;
 	if (err) {
-		call_refuse(call, 500, "%s", err->text);
+		call_refuse_command(call, err->text);
 		return;
 	}
 	if (response->exit_code != 0) {
@@ -81,7 +81,8 @@ void run_serve(struct call *call)
 	}
 	running->call = call;
 	running->command = arena_strdup(call->arena, command ? command : "");
-	request->container_id = arena_strdup(call->arena, container->id);
+	call->container_id = request->container_id = arena_strdup(call->arena, container->id);
+	call->not_found = arena_printf(call->arena, "container not found (\"%s\")", call->match.container);
 	split(running->command, request, call->arena);
 	call->task = cri_call(call->api->options.cri, CRI_EXEC_SYNC, &request->base, 0, command_ended, running);
 }

@@ -271,6 +271,8 @@ static void refuse_by_runtime(struct call *call, const struct err *err)
 
 	if (status == 429)
 		call_answer(call, status, later, ARRAY_LEN(later), err->text, strlen(err->text));
+	else if (status == 500 && call->container_id)
+		call_refuse_command(call, err->text);
 	else
 		call_refuse(call, status, "%s", err->text);
 }
@@ -338,7 +340,8 @@ static void exec_serve(struct call *call)
 		return;
 	}
 	Cri__ExecRequest *request = PB_NEW(call->arena, Cri__ExecRequest, cri__exec_request__descriptor);
-	request->container_id = arena_strdup(call->arena, container->id);
+	call->container_id = request->container_id = arena_strdup(call->arena, container->id);
+	call->not_found = arena_printf(call->arena, "container not found (\"%s\")", call->match.container);
 	for (size_t i = 0; (word = query_get_nth(&call->query, "command", i)); i++)
 		PB_APPEND(call->arena, request, cmd, (char *)(uintptr_t)word);
 	request->tty = streams.tty;
@@ -363,8 +366,9 @@ static void attach_serve(struct call *call)
 	const Core__Container *spec = api_container_spec(pod, call->match.container, &in_spec);
 	const struct runtime_container *container = api_running_container(call->api, pod, call->match.container);
 	const char *full = arena_printf(call->arena, "%s_%s", call->match.pod, call->match.namespace_);
+	call->not_found = arena_printf(call->arena, "container %s not found in pod %s", call->match.container, full);
 	if (!container || !in_spec) {
-		call_refuse(call, 500, "container %s not found in pod %s", call->match.container, full);
+		call_refuse(call, 500, "%s", call->not_found);
 		return;
 	}
 	if (*call->match.uid && !str_eq(call->match.uid, pod->metadata->uid)) {
@@ -372,7 +376,7 @@ static void attach_serve(struct call *call)
 		return;
 	}
 	Cri__AttachRequest *request = PB_NEW(call->arena, Cri__AttachRequest, cri__attach_request__descriptor);
-	request->container_id = arena_strdup(call->arena, container->id);
+	call->container_id = request->container_id = arena_strdup(call->arena, container->id);
 	request->tty = spec && spec->tty; /* a process has a terminal or not, whatever the client wants */
 	request->stdin = streams.input;
 	request->stdout = streams.output;
