@@ -6,18 +6,16 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "kubelet/config/config.h"
 #include "kubelet/gate/child/child.h"
 #include "kubelet/kubelet.h"
+#include "kubelet/systemd.h"
 #include "kubelet/volume/volume.h"
 #include "pkg/base/base.h"
-#include "pkg/base/file.h"
 #include "pkg/base/log.h"
 #include "pkg/base/memory.h"
 #include "pkg/loop/loop.h"
@@ -28,8 +26,9 @@ enum { TRIM_EVERY_MS = 10 * 1000 }; /* what a burst of pods leaves free between 
 struct process {
 	struct loop *loop;
 	struct kubelet *kubelet;
-	struct loop_timer trim;
+	struct loop_timer trim, watchdog;
 	bool settled; /* the start is over */
+	int64_t watchdog_ms;
 	int code;
 };
 
@@ -44,29 +43,28 @@ static void trim_memory(void *owner)
 	loop_timer_start(&process->trim, TRIM_EVERY_MS);
 }
 
-/* Tells the service manager, if there is one; it can do without. */
-static void notify(const char *state)
+static void feed_watchdog(void *owner)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	_cleanup_fd_ int fd = -1;
-	size_t size;
+	struct process *process = owner;
 
-	if (str_empty(path) || strlen(path) >= sizeof address.sun_path)
-		return;
-	size = strlen(path);
-	memcpy(address.sun_path, path, size);
-	if (path[0] == '@')
-		address.sun_path[0] = 0; /* abstract */
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
-			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+	systemd_notify("WATCHDOG=1");
+	loop_timer_start(&process->watchdog, process->watchdog_ms);
+}
+
+/* The service manager may want to hear that the loop turns, and ends a process that it does not hear of. */
+static int start_watchdog(struct process *process, struct err *err)
+{
+	if (systemd_watchdog_interval(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), &process->watchdog_ms, err) < 0)
+		return err_wrap(err, "failed to run Kubelet: create health checker");
+	loop_timer_init(&process->watchdog, process->loop, feed_watchdog, process);
+	if (process->watchdog_ms > 0)
+		feed_watchdog(process);
+	return 0;
 }
 
 static void started(void *owner)
 {
-	notify("READY=1");
+	systemd_notify("READY=1");
 	log_info("Started kubelet", NULL);
 }
 
@@ -84,7 +82,7 @@ static void on_signal(void *owner, int signal)
 	struct process *process = owner;
 
 	log_info("Received a signal, ending", "signal", strsignal(signal), NULL);
-	notify("STOPPING=1");
+	systemd_notify("STOPPING=1");
 	loop_stop(process->loop);
 }
 
@@ -130,7 +128,7 @@ static int run(const struct config *config)
 	};
 	struct err err;
 
-	if (kubelet_new(&options, &process.kubelet, &err) < 0) {
+	if (start_watchdog(&process, &err) < 0 || kubelet_new(&options, &process.kubelet, &err) < 0) {
 		log_error(&err, "command failed", NULL);
 		return 1;
 	}
