@@ -101,6 +101,16 @@ int hex_digit(char c)
 	return -1;
 }
 
+char *str_trim(char *text)
+{
+	static const char blanks[] = " \t\n\v\f\r";
+
+	text += strspn(text, blanks);
+	for (char *end = text + strlen(text); end > text && strchr(blanks, end[-1]);)
+		*--end = 0;
+	return text;
+}
+
 int str_to_i64(const char *text, int64_t low, int64_t high, int64_t *ret_value)
 {
 	bool negative = text && *text == '-';

@@ -39,6 +39,7 @@ struct reader {
 	size_t raw_start;
 	const ProtobufCMessageDescriptor *type;
 	ProtobufCMessage *root;
+	bool merging; /* into a root that is there already */
 	pbjson_odd_fn *odd;
 	void *odd_owner;
 };
@@ -188,8 +189,37 @@ static int check_oddity(struct reader *reader, struct frame *frame, const char *
 	return again ? tell_oddity(reader, PBJSON_DUPLICATE_FIELD, key, size, err) : 0;
 }
 
+/* Takes the entry of this key out of a map that is merged into; the array becomes one of the reader's own. */
+static int drop_entry(struct reader *reader, ProtobufCMessage *home, const ProtobufCFieldDescriptor *field,
+		      const char *key, size_t size, struct err *err)
+{
+	size_t n = pb_count(home, field)[0], left = 0;
+	ProtobufCMessage **old = *(ProtobufCMessage ***)pb_place(home, field), **array = NULL;
+
+	*pb_count(home, field) = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *own = *(char **)pb_place(old[i], &old[i]->descriptor->fields[0]);
+
+		if (strlen(own) == size && memcmp(own, key, size) == 0)
+			continue;
+		array = take_place(reader, home, field);
+		if (!array)
+			return out_of_memory(err);
+		*array = old[i];
+		left++;
+	}
+	base_assert(*pb_count(home, field) == left);
+	return 0;
+}
+
 static int take_entry(struct reader *reader, struct frame *frame, const char *key, size_t size, struct err *err)
 {
+	if (reader->merging) {
+		int code = drop_entry(reader, frame->home, frame->field, key, size, err);
+
+		if (code < 0)
+			return code;
+	}
 	frame->entry = take_message(reader, frame->home, frame->field);
 	char *copy = frame->entry ? arena_strndup(reader->arena, key, size) : NULL;
 
@@ -319,6 +349,19 @@ static int set_text(struct reader *reader, ProtobufCMessage *home, const Protobu
 	return 0;
 }
 
+static void clear(ProtobufCMessage *home, const ProtobufCFieldDescriptor *field)
+{
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		*pb_count(home, field) = 0;
+	if (field->label == PROTOBUF_C_LABEL_REPEATED || field->type == PROTOBUF_C_TYPE_STRING ||
+	    field->type == PROTOBUF_C_TYPE_MESSAGE) {
+		*(void **)pb_place(home, field) = NULL;
+		return;
+	}
+	memset(pb_place(home, field), 0, pb_item_size(field));
+	*pb_has(home, field) = 0;
+}
+
 static int on_scalar(struct reader *reader, const char *text, size_t size, bool number, struct err *err)
 {
 	const ProtobufCFieldDescriptor *field;
@@ -331,7 +374,11 @@ static int on_scalar(struct reader *reader, const char *text, size_t size, bool 
 
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
 		enum pbjson_shape shape = pbjson_shape_of(field->descriptor);
-		ProtobufCMessage *message = take_message(reader, home, field);
+		ProtobufCMessage *message;
+
+		if (reader->merging && top(reader)->kind == FRAME_MESSAGE)
+			clear(home, field); /* what is there may be another field's too */
+		message = take_message(reader, home, field);
 
 		if (!message)
 			return out_of_memory(err);
@@ -396,8 +443,17 @@ static int on_null(void *owner, struct err *err)
 		return 0;
 	if (reader->n_frames == 0)
 		return wrong_type(reader, "null", err);
-	if (!next_target(reader, &home, &field) || top(reader)->kind == FRAME_MESSAGE)
+	if (!next_target(reader, &home, &field))
 		return 0;
+	if (top(reader)->kind == FRAME_MESSAGE) {
+		if (reader->merging)
+			clear(home, field);
+		return 0;
+	}
+	if (reader->merging && top(reader)->kind == FRAME_MAP) {
+		--*pb_count(top(reader)->home, top(reader)->field);
+		return 0;
+	}
 	void *place = field->type == PROTOBUF_C_TYPE_MESSAGE ? (void *)take_message(reader, home, field)
 							     : take_place(reader, home, field);
 	if (!place)
@@ -433,7 +489,8 @@ static int on_begin_object(void *owner, size_t at, struct err *err)
 		return 0;
 	}
 	if (reader->n_frames == 0) {
-		reader->root = pb_new(reader->arena, reader->type);
+		if (!reader->merging)
+			reader->root = pb_new(reader->arena, reader->type);
 		if (!reader->root)
 			return out_of_memory(err);
 		open_frame(reader, FRAME_MESSAGE, reader->root, NULL);
@@ -566,6 +623,20 @@ int pbjson_decode(const ProtobufCMessageDescriptor *type, const char *json, size
 		  ProtobufCMessage **ret_message, struct err *err)
 {
 	return pbjson_decode_strict(type, json, size, arena, ret_message, NULL, NULL, err);
+}
+
+int pbjson_merge(ProtobufCMessage *message, const char *json, size_t size, struct arena *arena, pbjson_odd_fn *odd,
+		 void *owner, struct err *err)
+{
+	struct reader reader = { .json = json,
+				 .arena = arena,
+				 .type = message->descriptor,
+				 .root = message,
+				 .merging = true,
+				 .odd = odd,
+				 .odd_owner = owner };
+
+	return json_parse(json, size, &events, &reader, err);
 }
 
 /* ---- writing ---- */

@@ -33,6 +33,13 @@ typedef int pbjson_odd_fn(void *owner, enum pbjson_oddity what, const char *path
 int pbjson_decode_strict(const ProtobufCMessageDescriptor *type, const char *json, size_t size, struct arena *arena,
 			 ProtobufCMessage **ret_message, pbjson_odd_fn *odd, void *owner, struct err *err);
 
+/*
+ * Reads onto a message that is there, as a JSON merge patch (RFC 7386): null takes away, objects and maps join, lists
+ * are replaced. What is there is not written to but for the fields themselves. A failure leaves it half merged.
+ */
+int pbjson_merge(ProtobufCMessage *message, const char *json, size_t size, struct arena *arena, pbjson_odd_fn *odd,
+		 void *owner, struct err *err);
+
 /* Appends the JSON of a message. -EILSEQ names a text that is not UTF-8, -ENOBUFS the buffer's limit. */
 int pbjson_encode(const ProtobufCMessage *message, struct buf *into, struct err *err);
 

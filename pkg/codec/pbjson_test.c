@@ -234,6 +234,37 @@ TEST(strict_reading_of_a_large_type_and_of_inlined_members)
 	CHECK_STR("nothing is odd about a probe", buf_text(&seen), "");
 }
 
+TEST(a_merge_patch)
+{
+	static const char base[] =
+		"{\"port\":1,\"maxPods\":2,\"address\":\"a\",\"syncFrequency\":\"1s\","
+		"\"fileCheckFrequency\":\"1s\",\"clusterDNS\":[\"x\",\"y\"],\"evictionHard\":{\"a\":\"1\","
+		"\"b\":\"2\",\"c\":\"3\"},\"featureGates\":{\"z\":true},\"authentication\":{\"webhook\":"
+		"{\"enabled\":true,\"cacheTTL\":\"1s\"},\"anonymous\":{\"enabled\":true}}}";
+	static const char patch[] =
+		"{\"port\":3,\"maxPods\":null,\"address\":null,\"syncFrequency\":\"2s\",\"unknown\":1,"
+		"\"clusterDNS\":[\"z\"],\"evictionHard\":{\"b\":\"4\",\"a\":null,\"d\":\"5\",\"e\":null},"
+		"\"featureGates\":null,\"authentication\":{\"webhook\":{\"cacheTTL\":null},"
+		"\"anonymous\":null,\"x509\":{\"clientCAFile\":\"f\"}}}";
+	static const char want[] =
+		"{\"syncFrequency\":\"2s\",\"fileCheckFrequency\":\"1s\",\"port\":3,\"authentication\":{"
+		"\"x509\":{\"clientCAFile\":\"f\"},\"webhook\":{\"enabled\":true}},\"clusterDNS\":[\"z\"],"
+		"\"evictionHard\":{\"c\":\"3\",\"b\":\"4\",\"d\":\"5\"}}";
+	_cleanup_arena_ struct arena *arena = arena_new();
+	_cleanup_buf_ struct buf merged = BUF_INIT(4000);
+	Config__KubeletConfiguration *config;
+	ProtobufCMessage *message;
+	struct err err;
+
+	CHECK_OK(pbjson_decode(&config__kubelet_configuration__descriptor, base, strlen(base), arena, &message, &err),
+		 &err);
+	config = (Config__KubeletConfiguration *)message;
+	config->filecheckfrequency = config->syncfrequency; /* one value of two fields */
+	CHECK_OK(pbjson_merge(message, patch, strlen(patch), arena, NULL, NULL, &err), &err);
+	CHECK_OK(pbjson_encode_item(message, &merged, &err), &err);
+	CHECK_STR("merged", buf_text(&merged), want);
+}
+
 TEST(given_twice_the_later_list_counts)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
@@ -291,6 +322,15 @@ TEST(yaml_becomes_json)
 		{ "t: |\n  one\n  two\n", "{\"t\":\"one\\ntwo\\n\"}" },
 		{ "{\"json\": [true, null]}", "{\"json\":[true,null]}" },
 		{ "", "null" },
+		{ "a: 1_000\nb: +5\nc: 0b11\nd: 7e3\ne: 5.0\nf: .5\ng: 08\nh: -0x10\ni: 1_\nj: 1e\nk: +\nl: 2.5e-1\n",
+		  "{\"a\":1000,\"b\":5,\"c\":3,\"d\":7000,\"e\":5,\"f\":0.5,\"g\":8,\"h\":-16,\"i\":1,\"j\":\"1e\","
+		  "\"k\":\"+\","
+		  "\"l\":2.5e-1}" },
+		{ "y: n\nn: Y\n", "{\"y\":false,\"n\":true}" },
+		{ "a: &a {b: 1, c: 2}\nd:\n  <<: *a\n  c: 3\n", "{\"a\":{\"b\":1,\"c\":2},\"d\":{\"c\":3,\"b\":1}}" },
+		{ "a: &a {b: 1}\nc: &c {<<: *a, d: 2}\ne: {<<: [*c, {b: 3, f: 4}], d: 5}\n",
+		  "{\"a\":{\"b\":1},\"c\":{\"d\":2,\"b\":1},\"e\":{\"d\":5,\"b\":1,\"f\":4}}" },
+		{ "'<<': 1\n", "{\"<<\":1}" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkg/codec/yaml.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "pkg/base/base.h"
 #include "pkg/codec/json.h"
 
-enum { NODES_MAX = 200000 }; /* written nodes, aliases counted each time: a billion-laughs file ends here */
+enum {
+	NODES_MAX = 200000, /* written nodes, aliases counted each time: a billion-laughs file ends here */
+	MERGES_MAX = 16,    /* mappings that one merges; every key of a later one is looked for in all earlier ones, */
+	MERGED_PAIRS_MAX = 1000, /* which is why those may not be large */
+};
 
 struct conversion {
 	yaml_document_t document;
@@ -55,18 +61,19 @@ static bool is_number(const char *at)
 	return *at == 0;
 }
 
-/* 0755, 0o17, 0x1f as YAML 1.1 has them; false when it is none. */
-static bool other_base(const char *text, int64_t *ret_value)
+/* 0755, 0o17, 0x1f, 0b11 and a sign, as YAML 1.1 has them; false when it is none. */
+static bool is_whole(const char *text, int64_t *ret_value)
 {
-	int base = 8;
+	bool negative = *text == '-';
+	int base = 10;
 	int64_t value = 0;
 
-	if (text[0] != '0' || !text[1])
-		return false;
-	text++;
-	if (*text == 'x' || *text == 'o') {
-		base = *text == 'x' ? 16 : 8;
-		text++;
+	text += *text == '-' || *text == '+';
+	if (text[0] == '0' && text[1]) {
+		char c = text[1] | 0x20;
+
+		base = c == 'x' ? 16 : c == 'b' ? 2 : 8;
+		text += c == 'x' || c == 'b' || c == 'o' ? 2 : 1;
 	}
 	if (!*text)
 		return false;
@@ -74,23 +81,84 @@ static bool other_base(const char *text, int64_t *ret_value)
 		int digit = hex_digit(*text);
 
 		if (digit < 0 || digit >= base || __builtin_mul_overflow(value, base, &value) ||
-		    __builtin_add_overflow(value, digit, &value))
+		    (negative ? __builtin_sub_overflow(value, digit, &value)
+			      : __builtin_add_overflow(value, digit, &value)))
 			return false;
 	}
 	*ret_value = value;
 	return true;
 }
 
+/* [-+]?(.digits|digits(.digits?)?)([eE][-+]?digits)? */
+static bool is_float(const char *at)
+{
+	size_t whole, fraction = 0;
+
+	at += *at == '-' || *at == '+';
+	whole = strspn(at, "0123456789");
+	at += whole;
+	if (*at == '.') {
+		fraction = strspn(at + 1, "0123456789");
+		at += 1 + fraction;
+	}
+	if (whole + fraction == 0)
+		return false;
+	if (*at == 'e' || *at == 'E') {
+		at++;
+		at += *at == '-' || *at == '+';
+		if (!*at)
+			return false;
+		at += strspn(at, "0123456789");
+	}
+	return *at == 0;
+}
+
+/* Writes what YAML takes for a number, underscores and all, as JSON has it; false when it is none. */
+static bool put_number(struct conversion *conversion, const char *text)
+{
+	static const double exact = 1e15; /* whole numbers up to here are written without an exponent */
+	char plain[64];
+	size_t size = 0;
+	int64_t value;
+
+	if (!strchr("+-.0123456789", *text))
+		return false;
+	for (; *text; text++) {
+		if (*text == '_')
+			continue;
+		if (size == sizeof plain - 1)
+			return false;
+		plain[size++] = *text;
+	}
+	plain[size] = 0;
+	if (is_whole(plain, &value)) {
+		json_int(&conversion->json, value);
+		return true;
+	}
+	if (!is_float(plain))
+		return false;
+	double number = strtod(plain, NULL);
+	if (number > -exact && number < exact && !(number < (double)(int64_t)number) &&
+	    !(number > (double)(int64_t)number))
+		json_int(&conversion->json, (int64_t)number);
+	else if (is_number(plain))
+		json_raw(&conversion->json, plain, size);
+	else
+		json_raw(&conversion->json, plain, (size_t)snprintf(plain, sizeof plain, "%.17g", number));
+	return true;
+}
+
 static void put_scalar(struct conversion *conversion, const yaml_node_t *node)
 {
 	static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-	static const char *const trues[] = { "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", NULL };
-	static const char *const falses[] = { "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", NULL };
+	static const char *const trues[] = { "true", "True", "TRUE", "y",  "Y",  "yes",
+					     "Yes",  "YES",  "on",   "On", "ON", NULL };
+	static const char *const falses[] = { "false", "False", "FALSE", "n",   "N",   "no",
+					      "No",    "NO",    "off",   "Off", "OFF", NULL };
 	const char *text = (const char *)node->data.scalar.value;
 	size_t size = node->data.scalar.length;
 	bool plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strlen(text) == size;
 	bool forced_text = node->tag && strcmp((const char *)node->tag, YAML_STR_TAG) == 0 && !plain;
-	int64_t value;
 
 	if (!plain || forced_text)
 		json_string_sized(&conversion->json, text, size);
@@ -100,18 +168,137 @@ static void put_scalar(struct conversion *conversion, const yaml_node_t *node)
 		json_bool(&conversion->json, true);
 	else if (is_one_of(text, falses))
 		json_bool(&conversion->json, false);
-	else if (is_number(text))
-		json_raw(&conversion->json, text, size);
-	else if (other_base(text, &value))
-		json_int(&conversion->json, value);
-	else
+	else if (!put_number(conversion, text))
 		json_string_sized(&conversion->json, text, size);
+}
+
+static int put_node(struct conversion *conversion, int index, int depth);
+
+static bool is_merge_key(const yaml_node_t *key)
+{
+	return key->type == YAML_SCALAR_NODE && key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	       key->data.scalar.length == 2 && memcmp(key->data.scalar.value, "<<", 2) == 0;
+}
+
+static bool names_key(const yaml_node_t *key, const yaml_node_t *wanted)
+{
+	return key->type == YAML_SCALAR_NODE && key->data.scalar.length == wanted->data.scalar.length &&
+	       memcmp(key->data.scalar.value, wanted->data.scalar.value, wanted->data.scalar.length) == 0;
+}
+
+/* Whether a mapping, or each of a list of them, has a key of its own or one that it merges. */
+static bool has_key(struct conversion *conversion, const yaml_node_t *node, const yaml_node_t *wanted, bool whole,
+		    int depth) // NOLINT(misc-no-recursion): bounded by JSON_DEPTH_MAX
+{
+	if (depth > JSON_DEPTH_MAX || ++conversion->written > NODES_MAX)
+		return true; /* the next node says that it is too much */
+	if (node->type == YAML_SEQUENCE_NODE) {
+		for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top;
+		     item++)
+			if (has_key(conversion, yaml_document_get_node(&conversion->document, *item), wanted, whole,
+				    depth + 1))
+				return true;
+	}
+	if (node->type != YAML_MAPPING_NODE)
+		return false;
+	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+		yaml_node_t *key = yaml_document_get_node(&conversion->document, pair->key);
+
+		if (names_key(key, wanted))
+			return true;
+		if (whole && is_merge_key(key) &&
+		    has_key(conversion, yaml_document_get_node(&conversion->document, pair->value), wanted, whole,
+			    depth + 1))
+			return true;
+	}
+	return false;
+}
+
+/* A mapping whose own keys win over those that come from further below; `by` is who merges it. */
+struct winner {
+	const yaml_node_t *mapping;
+	const struct winner *by;
+	bool whole; /* with what it merges itself: its turn is over */
+};
+
+static bool is_hidden(struct conversion *conversion, const yaml_node_t *key, const struct winner *winner)
+{
+	for (; winner; winner = winner->by)
+		if (has_key(conversion, winner->mapping, key, winner->whole, 0))
+			return true;
+	return false;
+}
+
+static int put_pairs(struct conversion *conversion, const yaml_node_t *mapping, const struct winner *winner, int depth);
+
+/* "<<: *a" and "<<: [*a, *b]": the pairs of those mappings, the earlier one's first. */
+static int put_merged(struct conversion *conversion, int index, const struct winner *winner,
+		      int depth) // NOLINT(misc-no-recursion): bounded by JSON_DEPTH_MAX
+{
+	yaml_node_t *node = yaml_document_get_node(&conversion->document, index);
+
+	if (node->type == YAML_MAPPING_NODE)
+		return put_pairs(conversion, node, winner, depth + 1);
+	yaml_node_item_t *first = node->data.sequence.items.start;
+	if (node->type != YAML_SEQUENCE_NODE || node->data.sequence.items.top - first > MERGES_MAX)
+		return err_set(conversion->err, -EBADMSG,
+			       "yaml: map merge requires map or sequence of maps as the value");
+	struct winner winners[MERGES_MAX];
+	for (yaml_node_item_t *item = first; item < node->data.sequence.items.top; item++) {
+		yaml_node_t *source = yaml_document_get_node(&conversion->document, *item);
+		int code;
+
+		if (source->type != YAML_MAPPING_NODE)
+			return err_set(conversion->err, -EBADMSG,
+				       "yaml: map merge requires map or sequence of maps as the value");
+		code = put_pairs(conversion, source, winner, depth + 1);
+		if (code < 0)
+			return code;
+		winners[item - first] = (struct winner){ source, winner, true };
+		winner = &winners[item - first];
+	}
+	return 0;
+}
+
+static int put_pairs(struct conversion *conversion, const yaml_node_t *mapping, const struct winner *winner,
+		     int depth) // NOLINT(misc-no-recursion): bounded by JSON_DEPTH_MAX
+{
+	const struct winner own = { mapping, winner, false };
+	bool large = mapping->data.mapping.pairs.top - mapping->data.mapping.pairs.start > MERGED_PAIRS_MAX;
+	int merge = 0;
+
+	if (depth > JSON_DEPTH_MAX || ++conversion->written > NODES_MAX || (winner && large))
+		return err_set(conversion->err, -E2BIG, "the YAML document is too large or too deep");
+	for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top;
+	     pair++) {
+		yaml_node_t *key = yaml_document_get_node(&conversion->document, pair->key);
+
+		if (key->type != YAML_SCALAR_NODE)
+			return err_set(conversion->err, -EBADMSG, "line %zu: a key must be a plain text",
+				       key->start_mark.line + 1);
+		if (is_merge_key(key)) {
+			merge = pair->value;
+			continue;
+		}
+		if (is_hidden(conversion, key, winner))
+			continue;
+		json_key_sized(&conversion->json, (const char *)key->data.scalar.value, key->data.scalar.length);
+		int code = put_node(conversion, pair->value, depth + 1);
+		if (code < 0)
+			return code;
+	}
+	if (merge == 0)
+		return 0;
+	if (large)
+		return err_set(conversion->err, -E2BIG, "a YAML mapping that merges others is too large");
+	return put_merged(conversion, merge, &own, depth);
 }
 
 static int put_node(struct conversion *conversion, int index,
 		    int depth) // NOLINT(misc-no-recursion): bounded by JSON_DEPTH_MAX
 {
 	yaml_node_t *node = yaml_document_get_node(&conversion->document, index);
+	int code;
 
 	if (depth > JSON_DEPTH_MAX || ++conversion->written > NODES_MAX)
 		return err_set(conversion->err, -E2BIG, "the YAML document is too large or too deep");
@@ -123,8 +310,7 @@ static int put_node(struct conversion *conversion, int index,
 		json_begin_array(&conversion->json);
 		for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top;
 		     item++) {
-			int code = put_node(conversion, *item, depth + 1);
-
+			code = put_node(conversion, *item, depth + 1);
 			if (code < 0)
 				return code;
 		}
@@ -132,21 +318,9 @@ static int put_node(struct conversion *conversion, int index,
 		return 0;
 	case YAML_MAPPING_NODE:
 		json_begin_object(&conversion->json);
-		for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
-		     pair++) {
-			yaml_node_t *key = yaml_document_get_node(&conversion->document, pair->key);
-
-			if (key->type != YAML_SCALAR_NODE)
-				return err_set(conversion->err, -EBADMSG, "line %zu: a key must be a plain text",
-					       key->start_mark.line + 1);
-			json_key_sized(&conversion->json, (const char *)key->data.scalar.value,
-				       key->data.scalar.length);
-			int code = put_node(conversion, pair->value, depth + 1);
-			if (code < 0)
-				return code;
-		}
+		code = put_pairs(conversion, node, NULL, depth);
 		json_end_object(&conversion->json);
-		return 0;
+		return code;
 	default:
 		return err_set(conversion->err, -EBADMSG, "the YAML document has an unknown node");
 	}
