@@ -2,13 +2,18 @@
 #include "kubelet/config/config.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
+#include "kubelet/config/argv.h"
+#include "kubelet/config/dropin.h"
 #include "kubelet/config/features.h"
 #include "kubelet/config/fields.h"
+#include "kubelet/config/header.h"
 #include "kubelet/config/names.h"
 #include "kubelet/config/tables.h"
 #include "kubelet/config/taints.h"
@@ -40,6 +45,7 @@ struct own_flag {
 
 static const struct own_flag own_flags[] = {
 	OWN("config", config_file, "", "configuration file (KubeletConfiguration, YAML or JSON); flags win over it"),
+	OWN("config-dir", config_dir, "", "folder of further files, NAME.conf, that win over --config"),
 	OWN("kubeconfig", kubeconfig, "", "how to reach the API server and who we are there"),
 	OWN("bootstrap-kubeconfig", bootstrap_kubeconfig, "", "kubeconfig for the first certificate"),
 	OWN("cert-dir", cert_dir, "/var/lib/kubelet/pki", "folder of the serving and client certificates"),
@@ -51,28 +57,40 @@ static const struct own_flag own_flags[] = {
 	OWN("image-credential-provider-config", image_credential_provider_config, "", "accepted; has no effect yet"),
 };
 
-/* Accepted because stock does; they changed nothing there either or concern what is not built. */
-static const char *const ignored_flags[] = {
-	"runtime-cgroups",
-	"image-credential-provider-bin-dir",
-	"config-dir",
-	"lock-file",
-	"exit-on-lock-contention",
-	"minimum-container-ttl-duration",
-	"maximum-dead-containers",
-	"maximum-dead-containers-per-container",
-	"experimental-mounter-path",
-	"experimental-allocatable-ignore-eviction",
-	"housekeeping-interval",
-	"log-flush-frequency",
-	"log-json-info-buffer-size",
-	"log-json-split-stream",
-	"log-text-info-buffer-size",
-	"log-text-split-stream",
-	"vmodule",
-	"manifest-url-header",
-	"reserved-memory",
-	"pod-infra-container-image",
+/*
+ * Accepted because stock does; they changed nothing there either or concern what is not built. The kind is one of
+ * fields_kind(); `deprecated` is what stock says when it is used, NULL for nothing, "" for what it says of most.
+ */
+struct ignored_flag {
+	const char *name, *kind, *deprecated;
+};
+
+static const char in_the_file[] = "This parameter should be set via the config file specified by the Kubelet's "
+				  "--config flag. See "
+				  "https://kubernetes.io/docs/tasks/administer-cluster/kubelet-config-file/ for more "
+				  "information.";
+static const char by_eviction[] =
+	"Use --eviction-hard or --eviction-soft instead. Will be removed in a future version.";
+
+static const struct ignored_flag ignored_flags[] = {
+	{ "runtime-cgroups", "string", NULL },
+	{ "image-credential-provider-bin-dir", "string", NULL },
+	{ "lock-file", "string", NULL },
+	{ "exit-on-lock-contention", "bool", NULL },
+	{ "minimum-container-ttl-duration", "duration", by_eviction },
+	{ "maximum-dead-containers", "int", by_eviction },
+	{ "maximum-dead-containers-per-container", "int", by_eviction },
+	{ "experimental-mounter-path", "string", "will be removed in 1.25 or later. in favor of using CSI." },
+	{ "experimental-allocatable-ignore-eviction", "bool", "will be removed in 1.25 or later." },
+	{ "housekeeping-interval", "duration", NULL },
+	{ "log-flush-frequency", "duration", NULL },
+	{ "log-json-info-buffer-size", "string", in_the_file },
+	{ "log-json-split-stream", "bool", in_the_file },
+	{ "log-text-info-buffer-size", "string", in_the_file },
+	{ "log-text-split-stream", "bool", in_the_file },
+	{ "vmodule", "string", NULL },
+	{ "manifest-url-header", "string", in_the_file },
+	{ "reserved-memory", "string", in_the_file },
 };
 
 static char **place_of(struct config *config, const struct own_flag *flag)
@@ -91,7 +109,7 @@ struct parsing {
 	struct config *config;
 	struct given given[FLAGS_MAX];
 	size_t n_given;
-	struct err *err;
+	bool is_help, is_version;
 };
 
 static const struct config_flag *find_flag(const char *name)
@@ -110,26 +128,17 @@ static const struct own_flag *find_own(const char *name)
 	return NULL;
 }
 
-static bool is_ignored(const char *name)
+static const struct ignored_flag *find_ignored(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(ignored_flags); i++)
-		if (str_eq(ignored_flags[i], name))
-			return true;
-	return false;
+		if (str_eq(ignored_flags[i].name, name))
+			return &ignored_flags[i];
+	return NULL;
 }
 
-static bool is_bool(const struct config_flag *flag)
+static void tell_deprecated(const char *name, const char *why)
 {
-	return flag && str_eq(fields_kind(&config__kubelet_configuration__descriptor, flag->path), "bool");
-}
-
-static void tell_deprecated(const char *name)
-{
-	fprintf(stderr,
-		"Flag --%s has been deprecated, This parameter should be set via the config file specified by the "
-		"Kubelet's --config flag. See https://kubernetes.io/docs/tasks/administer-cluster/kubelet-config-file/ "
-		"for more information.\n",
-		name);
+	fprintf(stderr, "Flag --%s has been deprecated, %s\n", name, why);
 }
 
 /* Gates of the flag join those of the file. */
@@ -148,120 +157,133 @@ static void merge_gates(Config__KubeletConfiguration *k, Config__KubeletConfigur
 	}
 }
 
-static int set_field(struct config *config, const struct config_flag *flag, const char *value, struct err *err)
+/* `add`: the flag was given before, and a list or map gets more items. */
+static int set_field(struct config *config, const struct config_flag *flag, const char *value, bool add,
+		     struct err *err)
 {
 	Config__KubeletConfiguration *k = config->kubelet;
 	Config__KubeletConfiguration__FeatureGatesEntry **gates = k->featuregates;
 	size_t n_gates = k->n_featuregates;
 	bool is_address = str_eq(flag->path, "address") || str_eq(flag->path, "healthzBindAddress");
 	unsigned char address[16];
-	int code = is_address && inet_pton(AF_INET, value, address) != 1 && inet_pton(AF_INET6, value, address) != 1
-			   ? err_set(err, -EINVAL, "\"%s\" is not a valid IP address", value)
-		   : str_eq(flag->path, "registerWithTaints")
-			   ? taints_set(k, value, config->arena, err)
-			   : fields_set(&k->base, flag->path, value, config->arena, err);
 
-	if (code < 0)
-		return err_wrap(err, "failed to parse kubelet flag: invalid argument \"%s\" for \"%s--%s\" flag", value,
-				str_eq(flag->name, "v") ? "-v, " : "", flag->name);
-	if (str_eq(flag->path, "featureGates"))
+	if (is_address && !*value)
+		return 0; /* stock keeps what it has */
+	if (is_address && inet_pton(AF_INET, value, address) != 1 && inet_pton(AF_INET6, value, address) != 1)
+		return err_set(err, -EINVAL, "\"%s\" is not a valid IP address", value);
+	if (str_eq(flag->path, "registerWithTaints"))
+		return taints_set(k, value, config->arena, err);
+	int code = fields_set(&k->base, flag->path, value, add, config->arena, err);
+	if (code == 0 && str_eq(flag->path, "featureGates"))
 		merge_gates(k, gates, n_gates, config->arena);
+	return code;
+}
+
+/* Whether one of the first n flags that were given is this one. */
+static bool was_given(const struct parsing *parsing, size_t n, const struct config_flag *flag)
+{
+	for (size_t i = 0; i < n; i++)
+		if (parsing->given[i].flag == flag)
+			return true;
+	return false;
+}
+
+static int take_field(struct parsing *parsing, const struct config_flag *flag, const char *value, struct err *err)
+{
+	if (parsing->n_given == FLAGS_MAX)
+		return err_set(err, -E2BIG, "more than %d flags", FLAGS_MAX);
+	int code = set_field(parsing->config, flag, value, was_given(parsing, parsing->n_given, flag), err);
+	if (code < 0)
+		return code;
+	if (!flag->current)
+		tell_deprecated(flag->name, in_the_file);
+	parsing->given[parsing->n_given++] = (struct given){ flag, value };
 	return 0;
 }
 
-static int take_flag(struct parsing *parsing, const char *name, const char *value)
+static int take_version(struct parsing *parsing, const char *value, struct err *err)
 {
+	parsing->is_version = str_eq(value, "raw");
+	if (parsing->is_version || value[0] == 'v')
+		return 0; /* "vX.Y.Z" has stock say that it is another version; we do not */
+	int code = fields_check("bool", value, err);
+	parsing->is_version = code == 0 && strchr("1tT", value[0]);
+	return code;
+}
+
+static int take_flag(void *owner, const char *name, const char *value, struct err *err)
+{
+	struct parsing *parsing = owner;
+	struct config *config = parsing->config;
 	const struct config_flag *flag = find_flag(name);
 	const struct own_flag *own = find_own(name);
-	struct config *config = parsing->config;
+	const struct ignored_flag *ignored = find_ignored(name);
 
-	if (flag) {
-		if (parsing->n_given == FLAGS_MAX)
-			return err_set(parsing->err, -E2BIG, "more than %d flags", FLAGS_MAX);
-		int code = set_field(config, flag, value, parsing->err);
-		if (code < 0)
-			return code;
-		if (!flag->current)
-			tell_deprecated(name);
-		parsing->given[parsing->n_given++] = (struct given){ flag, value };
-		return 0;
-	}
+	if (flag)
+		return take_field(parsing, flag, value, err);
 	if (own) {
-		*place_of(config, own) = arena_strdup(config->arena, value);
+		char **place = place_of(config, own);
+
+		*place = str_eq(name, "node-labels") ? node_labels_join(*place, value, config->arena)
+						     : arena_strdup(config->arena, value);
 		return 0;
 	}
+	if (str_eq(name, "help")) {
+		int code = fields_check("bool", value, err);
+
+		parsing->is_help = code == 0 && strchr("1tT", value[0]);
+		return code;
+	}
+	if (str_eq(name, "version"))
+		return take_version(parsing, value, err);
 	if (str_eq(name, "gate-sandbox")) {
-		if (!str_eq(value, "on") && !str_eq(value, "off"))
-			return err_set(parsing->err, -EINVAL, "--gate-sandbox must be \"on\" or \"off\", not \"%s\"",
-				       value);
 		config->gate_sandbox_off = str_eq(value, "off");
-		return 0;
+		return str_eq(value, "on") || str_eq(value, "off") ? 0
+								   : err_set(err, -EINVAL, "must be \"on\" or \"off\"");
 	}
-	if (is_ignored(name)) {
-		log_warn("Flag has no effect in this version", "flag", name, "value", value, NULL);
-		return 0;
-	}
-	return err_set(parsing->err, -EINVAL, "failed to parse kubelet flag: unknown flag: --%s", name);
+	int code = fields_check(ignored->kind, value, err);
+	if (code < 0)
+		return code;
+	if (ignored->deprecated)
+		tell_deprecated(name, ignored->deprecated);
+	log_warn("Flag has no effect in this version", "flag", name, "value", value, NULL);
+	return 0;
 }
 
-/* One argument, and the next one as its value where it has none of its own. Returns how many were used. */
-static int take_argument(struct parsing *parsing, const char *argument, const char *next)
+static enum argv_kind flag_kind(void *owner, const char *name)
 {
-	struct arena *arena = parsing->config->arena;
-	bool dashes = str_has_prefix(argument, "--");
+	const struct config_flag *flag = find_flag(name);
+	const struct ignored_flag *ignored = find_ignored(name);
+	const char *kind = "string";
 
-	if (str_eq(argument, "-h") || str_eq(argument, "--help") || str_eq(argument, "--help=true")) {
-		parsing->config->what = CONFIG_HELP;
-		return 1;
-	}
-	if (str_eq(argument, "--version") || str_eq(argument, "--version=true")) {
-		parsing->config->what = CONFIG_VERSION;
-		return 1;
-	}
-	if (!dashes && !str_has_prefix(argument, "-v"))
-		return argument[0] == '-' && argument[1]
-			       ? err_set(parsing->err, -EINVAL,
-					 "failed to parse kubelet flag: unknown shorthand flag: '%c' in %s",
-					 argument[1], argument)
-			       : err_set(parsing->err, -EINVAL, "unknown command %s", argument);
-	/* -v4 and -v 4 and -v=4 */
-	if (!dashes && argument[2] && argument[2] != '=')
-		argument = arena_printf(arena, "-v=%s", argument + 2);
-	char *name = arena_strdup(arena, argument + (dashes ? 2 : 1));
-	char *equals = strchr(name, '=');
-	if (equals)
-		*equals = 0;
-	for (char *at = name; *at; at++)
-		if (*at == '_')
-			*at = '-';
-	if (equals) {
-		int code = take_flag(parsing, name, equals + 1);
-		return code < 0 ? code : 1;
-	}
-	if (is_bool(find_flag(name)) || str_eq(name, "exit-on-lock-contention")) {
-		int code = take_flag(parsing, name, "true");
-		return code < 0 ? code : 1;
-	}
-	if (!find_flag(name) && !find_own(name) && !is_ignored(name) && !str_eq(name, "gate-sandbox"))
-		next = ""; /* take_flag() says that it is unknown */
-	if (!next)
-		return err_set(parsing->err, -EINVAL, "failed to parse kubelet flag: flag needs an argument: --%s",
-			       name);
-	int code = take_flag(parsing, name, next);
-	return code < 0 ? code : 2;
+	if (flag)
+		kind = fields_kind(&config__kubelet_configuration__descriptor, flag->path);
+	else if (ignored)
+		kind = ignored->kind;
+	else if (str_eq(name, "help") || str_eq(name, "version"))
+		kind = "bool";
+	else if (!find_own(name) && !str_eq(name, "gate-sandbox"))
+		return ARGV_UNKNOWN;
+	return str_eq(kind, "bool") ? ARGV_SWITCH : ARGV_VALUE;
 }
 
-static int parse_argv(struct parsing *parsing, int argc, char **argv)
+static const char *long_name(void *owner, char letter)
 {
-	for (int i = 1; i < argc;) {
-		int used = take_argument(parsing, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
+	return letter == 'v' ? "v" : letter == 'h' ? "help" : NULL;
+}
 
-		if (used < 0)
-			return used;
-		if (parsing->config->what != CONFIG_RUN)
-			return 0;
-		i += used;
-	}
+static int parse_argv(struct parsing *parsing, int argc, char **argv, struct err *err)
+{
+	const struct argv_flags flags = {
+		.kind = flag_kind, .long_name = long_name, .set = take_flag, .owner = parsing
+	};
+	const char *word;
+
+	if (argv_read(argc, argv, &flags, parsing->config->arena, &word, err) < 0)
+		return err_wrap(err, "failed to parse kubelet flag");
+	if (word)
+		return err_set(err, -EINVAL, "unknown command %s", word);
+	parsing->config->what = parsing->is_help ? CONFIG_HELP : parsing->is_version ? CONFIG_VERSION : CONFIG_RUN;
 	return 0;
 }
 
@@ -277,24 +299,20 @@ static int note_oddity(void *owner, enum pbjson_oddity what, const char *path, s
 	return 0;
 }
 
-/* The header of the file: every configuration has it, and it says which kind it is. */
 static int check_header(const char *json, size_t size, struct err *err)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
-	ProtobufCMessage *message;
-	int code = pbjson_decode(&core__object_reference__descriptor, json, size, arena, &message, err);
+	struct config_header header;
+	int code = config_header_read(json, size, arena, &header, err);
 
 	if (code < 0)
 		return code;
-	const Core__ObjectReference *header = (const Core__ObjectReference *)message;
-	if (str_empty(header->kind))
-		return err_set(err, -EINVAL, "Object 'Kind' is missing in the file");
-	if (str_empty(header->apiversion))
-		return err_set(err, -EINVAL, "Object 'apiVersion' is missing in the file");
-	if (!str_eq(header->kind, "KubeletConfiguration") ||
-	    !str_eq(header->apiversion, "kubelet.config.k8s.io/v1beta1"))
-		return err_set(err, -EINVAL, "no kind \"%s\" is registered for version \"%s\"", header->kind,
-			       header->apiversion);
+	if (!*header.api_version)
+		return err_set(err, -EINVAL, "Object 'apiVersion' is missing in '%.*s'", (int)MIN(size, (size_t)500),
+			       json);
+	if (!str_eq(header.kind, CONFIG_KIND) || !str_eq(header.api_version, CONFIG_API_VERSION))
+		return err_set(err, -EINVAL, "no kind \"%s\" is registered for version \"%s\"", header.kind,
+			       header.api_version);
 	return 0;
 }
 
@@ -302,8 +320,13 @@ static int decode_file(struct config *config, const char *yaml, size_t size, str
 {
 	_cleanup_buf_ struct buf json = BUF_INIT(4 * FILE_MAX), odd = BUF_INIT(ERR_TEXT_MAX);
 	ProtobufCMessage *message;
-	int code = yaml_to_json(yaml, size, &json, err);
+	bool is_json = yaml[strspn(yaml, " \t\r\n")] == '{'; /* then stock reads it as nothing else */
+	int code = 0;
 
+	if (is_json)
+		buf_append(&json, yaml, size);
+	else
+		code = yaml_to_json(yaml, size, &json, err);
 	if (code == 0)
 		code = check_header(buf_text(&json), json.size, err);
 	if (code == 0)
@@ -321,6 +344,30 @@ static int decode_file(struct config *config, const char *yaml, size_t size, str
 	return 0;
 }
 
+/* An absolute path without "//", "." and "..". */
+static char *clean_path(const char *path, struct arena *arena)
+{
+	char *rest = arena_strdup(arena, path), *clean = arena_alloc(arena, strlen(path) + 2), *name;
+	size_t size = 0;
+
+	while ((name = strsep(&rest, "/"))) {
+		if (!*name || str_eq(name, "."))
+			continue;
+		if (str_eq(name, "..")) {
+			while (size > 0 && clean[--size] != '/')
+				;
+			continue;
+		}
+		clean[size++] = '/';
+		memcpy(clean + size, name, strlen(name));
+		size += strlen(name);
+	}
+	if (size == 0)
+		clean[size++] = '/';
+	clean[size] = 0;
+	return clean;
+}
+
 /* Relative paths in the file are relative to it. */
 static void resolve_paths(struct config *config)
 {
@@ -334,19 +381,25 @@ static void resolve_paths(struct config *config)
 		&k->podlogsdir,
 		k->authentication && k->authentication->x509 ? &k->authentication->x509->clientcafile : NULL,
 	};
-	const char *slash = strrchr(config->config_file, '/');
+	const char *folder = arena_printf(config->arena, "%s/..", config->config_file);
 
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
-		if (slash && paths[i] && !str_empty(*paths[i]) && **paths[i] != '/')
-			*paths[i] = arena_printf(config->arena, "%.*s/%s", (int)(slash - config->config_file),
-						 config->config_file, *paths[i]);
+		if (paths[i] && !str_empty(*paths[i]) && **paths[i] != '/')
+			*paths[i] = clean_path(arena_printf(config->arena, "%s/%s", folder, *paths[i]), config->arena);
 }
 
 static int load_file(struct config *config, struct err *err)
 {
 	_cleanup_buf_ struct buf yaml = BUF_INIT(FILE_MAX);
-	const char *path = config->config_file;
-	int code = file_read(path, &yaml, err);
+	const char *given = config->config_file, *path;
+	char folder[PATH_MAX];
+	int code;
+
+	if (given[0] != '/' && !getcwd(folder, sizeof folder))
+		return err_errno(err, "cannot tell the current folder");
+	path = clean_path(given[0] == '/' ? given : arena_printf(config->arena, "%s/%s", folder, given), config->arena);
+	config->config_file = path;
+	code = file_read(path, &yaml, err);
 
 	if (code < 0) {
 		err_wrap(err, "failed to read kubelet config file \"%s\", error", path);
@@ -361,8 +414,8 @@ static int load_file(struct config *config, struct err *err)
 		/* No colon: stock has none here. */
 		struct err cause = *err;
 
-		err_set(err, code, "failed to load Kubelet config file %s, error %s", path, cause.text);
-		return err_wrap(err, "failed to load kubelet config file, path: %s, error", path);
+		err_set(err, code, "failed to load Kubelet config file %s, error %s", given, cause.text);
+		return err_wrap(err, "failed to load kubelet config file, path: %s, error", given);
 	}
 	resolve_paths(config);
 	return 0;
@@ -371,11 +424,15 @@ static int load_file(struct config *config, struct err *err)
 /* ---- putting it together ---- */
 
 /* They were read once before the file, so that a wrong one is told first; now they win over it. */
-static int apply_flags(struct parsing *parsing, struct err *err)
+static int apply_flags(struct parsing *parsing, const char *only, struct err *err)
 {
 	for (size_t i = 0; i < parsing->n_given; i++) {
-		int code = set_field(parsing->config, parsing->given[i].flag, parsing->given[i].value, err);
+		const struct given *given = &parsing->given[i];
 
+		if (only && !str_eq(given->flag->path, only))
+			continue;
+		int code =
+			set_field(parsing->config, given->flag, given->value, was_given(parsing, i, given->flag), err);
 		if (code < 0)
 			return code;
 	}
@@ -386,13 +443,21 @@ static void must_set(struct config *config, const char *path, const char *value)
 {
 	struct err err;
 
-	base_assert(fields_set(&config->kubelet->base, path, value, config->arena, &err) == 0);
+	base_assert(fields_set(&config->kubelet->base, path, value, false, config->arena, &err) == 0);
 }
 
 static void set_if_absent(struct config *config, const char *path, const char *value, bool zero_is_absent)
 {
 	if (!fields_is_set(&config->kubelet->base, path, zero_is_absent))
 		must_set(config, path, value);
+}
+
+static void add_threshold(struct config *config, const char *name, const char *value)
+{
+	struct err err;
+
+	base_assert(fields_set(&config->kubelet->base, "evictionHard",
+			       arena_printf(config->arena, "%s<%s", name, value), true, config->arena, &err) == 0);
 }
 
 /* Without any file stock keeps the defaults of the time before there was one. */
@@ -404,18 +469,11 @@ static void apply_legacy_defaults(struct config *config)
 	set_if_absent(config, "readOnlyPort", "10255", false);
 }
 
-static void apply_defaults(struct config *config)
+/* What a configuration has that says nothing. */
+static void apply_common_defaults(struct config *config)
 {
 	Config__KubeletConfiguration *k = config->kubelet;
-	bool has_file = !str_empty(config->config_file);
 
-	if (!has_file)
-		apply_legacy_defaults(config);
-	/* Thresholds come with a file only; flags alone get none. */
-	if (has_file && !k->evictionhard)
-		must_set(config, "evictionHard",
-			 "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,"
-			 "imagefs.inodesFree<5%");
 	if (!fields_is_set(&k->base, "nodeStatusReportFrequency", true)) {
 		if (fields_is_set(&k->base, "nodeStatusUpdateFrequency", true))
 			k->nodestatusreportfrequency = k->nodestatusupdatefrequency;
@@ -431,9 +489,37 @@ static void apply_defaults(struct config *config)
 	for (size_t i = 0; i < config_n_defaults; i++)
 		set_if_absent(config, config_defaults[i].path, config_defaults[i].value,
 			      config_defaults[i].zero_is_absent);
+	if (feature_is_on(k, "KubeletCrashLoopBackOffMax"))
+		set_if_absent(config, "crashLoopBackOff.maxContainerRestartPeriod", "5m", false);
 	if (feature_is_on(k, "KubeletEnsureSecretPulledImages"))
 		set_if_absent(config, "imagePullCredentialsVerificationPolicy", "NeverVerifyPreloadedImages", true);
 	set_if_absent(config, "logging.verbosity", "0", false);
+}
+
+static void apply_defaults(struct config *config)
+{
+	static const struct {
+		const char *name, *value;
+	} thresholds[] = { { "memory.available", "100Mi" },
+			   { "nodefs.available", "10%" },
+			   { "nodefs.inodesFree", "5%" },
+			   { "imagefs.available", "15%" },
+			   { "imagefs.inodesFree", "5%" } };
+	Config__KubeletConfiguration *k = config->kubelet;
+
+	if (str_empty(config->config_file)) {
+		apply_legacy_defaults(config); /* flags alone get no thresholds either */
+	} else if (!k->evictionhard || k->mergedefaultevictionsettings) {
+		for (size_t i = 0; i < ARRAY_LEN(thresholds); i++) {
+			bool given = false;
+
+			for (size_t j = 0; j < k->n_evictionhard; j++)
+				given = given || str_eq(k->evictionhard[j]->key, thresholds[i].name);
+			if (!given)
+				add_threshold(config, thresholds[i].name, thresholds[i].value);
+		}
+	}
+	apply_common_defaults(config);
 }
 
 static bool is_cgroup_v1(void)
@@ -443,34 +529,82 @@ static bool is_cgroup_v1(void)
 	return statfs("/sys/fs/cgroup", &info) == 0 && info.f_type != CGROUP2_SUPER_MAGIC;
 }
 
+/* What the file and the folder say, with defaults for the rest; without either, the defaults of the time before. */
+static int read_files(struct parsing *parsing, struct err *err)
+{
+	struct config *config = parsing->config;
+	int code;
+
+	config->kubelet =
+		PB_NEW(config->arena, Config__KubeletConfiguration, config__kubelet_configuration__descriptor);
+	if (!str_empty(config->config_file) && (code = load_file(config, err)) < 0)
+		return code;
+	/* Some defaults ask for gates. */
+	if ((code = apply_flags(parsing, "featureGates", err)) < 0)
+		return code;
+	if (features_check(config->kubelet, err) < 0)
+		return err_wrap(err, "failed to set feature gates from initial flags-based config");
+	apply_defaults(config);
+	if (str_empty(config->config_dir))
+		return 0;
+	if (dropins_merge(config->kubelet, config->config_dir, config->arena, err) < 0)
+		return err_wrap(err, "failed to merge kubelet configs");
+	apply_common_defaults(config);
+	return 0;
+}
+
+static int check_logging(const Config__Logging *logging, struct err *err)
+{
+	const char *fault = NULL;
+	_cleanup_arena_ struct arena *arena = arena_new();
+
+	if (!str_eq(logging->format, "text") && !str_eq(logging->format, "json"))
+		fault = arena_printf(arena, "format: Invalid value: \"%s\": Unsupported log format", logging->format);
+	else if (logging->verbosity > INT32_MAX)
+		fault = arena_printf(arena, "verbosity: Invalid value: %u: Must be <= %d", logging->verbosity,
+				     INT32_MAX);
+	else if (logging->n_vmodule && !str_eq(logging->format, "text"))
+		fault = "vmodule: Forbidden: Only supported for text log format";
+	for (size_t i = 0; i < logging->n_vmodule && !fault; i++) {
+		const char *pattern = str_or(logging->vmodule[i]->filepattern, "");
+
+		if (!*pattern)
+			fault = arena_printf(arena, "vmodule[%zu]: Required value: File pattern must not be empty", i);
+		else if (strpbrk(pattern, "=,"))
+			fault = arena_printf(arena,
+					     "vmodule[%zu]: Invalid value: \"%s\": File pattern must not contain equal "
+					     "sign or comma",
+					     i, pattern);
+	}
+	return fault ? err_set(err, -EINVAL, "initialize logging: logging.%s", fault) : 0;
+}
+
 static int finish(struct parsing *parsing, struct err *err)
 {
 	struct config *config = parsing->config;
 	int code;
 
+	if (features_check(config->kubelet, err) < 0)
+		return err_wrap(err, "failed to set feature gates from initial flags-based config");
 	if ((code = node_labels_check(config->node_labels, err)) < 0)
 		return code;
-	code = features_check(config->kubelet, err);
-	if (code == 0 && !str_empty(config->config_file)) {
-		if ((code = load_file(config, err)) < 0 || (code = apply_flags(parsing, err)) < 0)
-			return code;
-		code = features_check(config->kubelet, err);
-	}
-	if (code < 0)
+	if ((code = read_files(parsing, err)) < 0 || (code = apply_flags(parsing, NULL, err)) < 0)
+		return code;
+	if (features_check(config->kubelet, err) < 0)
 		return err_wrap(err, "failed to set feature gates from initial flags-based config");
-	apply_defaults(config);
+	if ((code = check_logging(config->kubelet->logging, err)) < 0)
+		return code;
 	if (!str_empty(config->cloud_provider) && !str_eq(config->cloud_provider, "external"))
 		return err_set(err, -EINVAL,
 			       "cloud provider %s was specified, but built-in cloud providers are disabled. Please set "
 			       "--cloud-provider=external and migrate to an external cloud provider",
 			       config->cloud_provider);
-	if (!str_eq(config->kubelet->logging->format, "text") && !str_eq(config->kubelet->logging->format, "json"))
-		return err_set(err, -EINVAL,
-			       "initialize logging: logging.format: Invalid value: \"%s\": Unsupported log format",
-			       config->kubelet->logging->format);
 	code = validate_kubelet(config->kubelet, is_cgroup_v1(), err);
-	if (code < 0)
-		return err_wrap(err, "failed to validate kubelet configuration, error");
+	if (code < 0) /* the path is stock's, which prints an object there */
+		return err_set(err, code,
+			       "failed to validate kubelet configuration, error: %s, path: "
+			       "&TypeMeta{Kind:,APIVersion:,}",
+			       arena_strdup(config->arena, err->text));
 	return 0;
 }
 
@@ -478,13 +612,13 @@ int config_load(int argc, char **argv, struct config **ret_config, struct err *e
 {
 	struct arena *arena = arena_new();
 	struct config *config = arena_alloc(arena, sizeof *config);
-	struct parsing parsing = { .config = config, .err = err };
+	struct parsing parsing = { .config = config };
 
 	config->arena = arena;
 	config->kubelet = PB_NEW(arena, Config__KubeletConfiguration, config__kubelet_configuration__descriptor);
 	for (size_t i = 0; i < ARRAY_LEN(own_flags); i++)
 		*place_of(config, &own_flags[i]) = arena_strdup(arena, own_flags[i].initial);
-	int code = parse_argv(&parsing, argc, argv);
+	int code = parse_argv(&parsing, argc, argv, err);
 	if (code == 0 && config->what == CONFIG_RUN)
 		code = finish(&parsing, err);
 	if (code < 0) {

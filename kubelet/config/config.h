@@ -22,7 +22,8 @@ struct config {
 	Config__KubeletConfiguration *kubelet; /* complete: every field with a default is set */
 
 	/* Flags that have no field. Absent texts are "". */
-	const char *config_file, *kubeconfig, *bootstrap_kubeconfig, *hostname_override, *node_ip, *root_dir, *cert_dir;
+	const char *config_file, *config_dir, *kubeconfig, *bootstrap_kubeconfig, *hostname_override, *node_ip,
+		*root_dir, *cert_dir;
 	const char *node_labels, *cloud_provider, *image_credential_provider_config;
 	bool gate_sandbox_off;
 };

@@ -44,22 +44,60 @@ static int set_bool(const char *text, protobuf_c_boolean *place, struct err *err
 	return err_set(err, -EINVAL, "strconv.ParseBool: parsing \"%s\": invalid syntax", text);
 }
 
-static bool is_digits(const char *text)
+static int digit_of(char c)
 {
-	return *text && strspn(text, "0123456789") == strlen(text);
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : 99;
+}
+
+/* As Go reads a number whose base it has to find out: 0x1f, 0b1, 0o17, 017, and underscores between digits. */
+static const char *read_number(const char *text, bool is_signed, int64_t low, int64_t high, int64_t *ret_value)
+{
+	bool negative = is_signed && *text == '-', too_large = false;
+	int64_t value = 0;
+	int base = 10;
+	char last = 0;
+
+	text += is_signed && (*text == '-' || *text == '+');
+	if (is_signed && text[0] == '0' && text[1]) {
+		char c = text[1] | 0x20;
+
+		base = c == 'x' ? 16 : c == 'b' ? 2 : 8;
+		text += c == 'x' || c == 'b' || c == 'o' ? 2 : 1;
+		last = '0';
+	}
+	if (!*text)
+		return "invalid syntax";
+	for (; *text; last = *text++) {
+		if (*text == '_' && is_signed && last && last != '_' && text[1])
+			continue;
+		int digit = digit_of(*text);
+		if (digit >= base)
+			return "invalid syntax";
+		too_large = too_large || __builtin_mul_overflow(value, base, &value) ||
+			    (negative ? __builtin_sub_overflow(value, digit, &value)
+				      : __builtin_add_overflow(value, digit, &value));
+	}
+	*ret_value = value;
+	return too_large || value < low || value > high ? "value out of range" : NULL;
 }
 
 static int set_number(const ProtobufCFieldDescriptor *field, const char *text, void *place, struct err *err)
 {
 	bool wide = field->type == PROTOBUF_C_TYPE_INT64;
-	bool natural = field->type == PROTOBUF_C_TYPE_UINT32;
-	int64_t low = wide ? INT64_MIN : natural ? 0 : INT32_MIN;
-	int64_t high = wide ? INT64_MAX : natural ? UINT32_MAX : INT32_MAX;
+	bool natural = field->type == PROTOBUF_C_TYPE_UINT32; /* the log's verbosity, which fits an int there */
 	int64_t value;
+	const char *fault = read_number(text, !natural,
+					wide      ? INT64_MIN
+					: natural ? 0
+						  : INT32_MIN,
+					wide ? INT64_MAX : INT32_MAX, &value);
 
-	if (str_to_i64(text, low, high, &value) < 0)
+	if (fault)
 		return err_set(err, -EINVAL, "strconv.%s: parsing \"%s\": %s", natural ? "ParseUint" : "ParseInt", text,
-			       is_digits(text + (!natural && *text == '-')) ? "value out of range" : "invalid syntax");
+			       fault);
 	if (wide)
 		*(int64_t *)place = value;
 	else
@@ -67,14 +105,46 @@ static int set_number(const ProtobufCFieldDescriptor *field, const char *text, v
 	return 0;
 }
 
+/* Why a text is no duration, in Go's words. */
+static int not_a_duration(const char *text, struct err *err)
+{
+	static const char *const units[] = { "ns", "us", "\u00b5s", "\u03bcs", "ms", "s", "m", "h" };
+	const char *at = text + (*text == '-' || *text == '+');
+
+	while (*at) {
+		const char *number = at;
+		bool known = false;
+
+		at += strspn(at, "0123456789");
+		at += *at == '.';
+		at += strspn(at, "0123456789");
+		if (at == number || (at == number + 1 && *number == '.'))
+			break;
+		size_t size = strcspn(at, ".0123456789");
+		if (size == 0)
+			return err_set(err, -EINVAL, "time: missing unit in duration \"%s\"", text);
+		for (size_t i = 0; i < ARRAY_LEN(units); i++)
+			known = known || (strlen(units[i]) == size && strncmp(units[i], at, size) == 0);
+		if (!known)
+			return err_set(err, -EINVAL, "time: unknown unit \"%.*s\" in duration \"%s\"", (int)size, at,
+				       text);
+		at += size;
+	}
+	return err_set(err, -EINVAL, "time: invalid duration \"%s\"", text);
+}
+
+static int read_duration(const char *text, int64_t *ret_ns, struct err *err)
+{
+	return duration_parse(text, ret_ns) < 0 ? not_a_duration(text, err) : 0;
+}
+
 static int set_duration(const ProtobufCFieldDescriptor *field, const char *text, void *place, struct arena *arena,
 			struct err *err)
 {
 	Config__Duration *duration = pb_new(arena, field->descriptor);
 
-	if (duration_parse(text, &duration->ns) < 0)
-		return err_set(err, -EINVAL, "time: %s \"%s\"",
-			       is_digits(text) ? "missing unit in duration" : "invalid duration", text);
+	if (read_duration(text, &duration->ns, err) < 0)
+		return err->code;
 	duration->has_ns = 1;
 	*(Config__Duration **)place = duration;
 	return 0;
@@ -90,47 +160,81 @@ static int set_entry(ProtobufCMessage *entry, char *pair, char separator, struct
 		return err_set(err, -EINVAL, "malformed pair, expect string%c%s", separator,
 			       fields[1].type == PROTOBUF_C_TYPE_BOOL ? "bool" : "string");
 	*equals = 0;
-	*(char **)pb_place(entry, &fields[0]) = pair;
+	char *key = str_trim(pair), *value = str_trim(equals + 1);
+	*(char **)pb_place(entry, &fields[0]) = key;
 	if (fields[1].type == PROTOBUF_C_TYPE_STRING) {
-		*(char **)pb_place(entry, &fields[1]) = equals + 1;
+		*(char **)pb_place(entry, &fields[1]) = value;
 		return 0;
 	}
 	*pb_has(entry, &fields[1]) = 1;
-	return set_bool(equals + 1, pb_place(entry, &fields[1]), err);
+	if (set_bool(value, pb_place(entry, &fields[1]), err) < 0)
+		return err_wrap(err, "invalid value of %s: %s, err", key, value);
+	return 0;
 }
 
-static int set_list(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const char *text,
+/* Where the item goes: over the one with the same key, or to the end. */
+static size_t place_of_entry(void *const *items, size_t n, const ProtobufCMessage *entry)
+{
+	const ProtobufCFieldDescriptor *key = entry->descriptor->fields;
+	size_t at = 0;
+
+	while (at < n && !str_eq(*(char *const *)pb_place(items[at], key), *(char *const *)pb_place(entry, key)))
+		at++;
+	return at;
+}
+
+static int set_list(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const char *text, bool add,
 		    struct arena *arena, struct err *err)
 {
 	/* Thresholds are written memory.available<100Mi; all else, also minimum reclaims, with '='. */
 	char separator = str_eq(field->name, "evictionHard") || str_eq(field->name, "evictionSoft") ? '<' : '=';
-	size_t n = *text ? 1 : 0, at = 0;
-	char *copy = arena_strdup(arena, text);
+	bool is_map = field->type != PROTOBUF_C_TYPE_STRING, is_one = str_eq(field->name, "cpuManagerPolicyOptions");
+	size_t n = add ? *pb_count(message, field) : 0, n_most = n + 1;
+	char *rest = arena_strdup(arena, text);
 
 	for (const char *comma = text; (comma = strchr(comma, ',')); comma++)
-		n++;
-	void **items = arena_alloc(arena, MAX(n, (size_t)1) * sizeof *items);
-	for (char *item = copy; at < n; at++) {
-		char *comma = strchr(item, ',');
-
-		if (comma)
-			*comma = 0;
-		if (field->type == PROTOBUF_C_TYPE_STRING) {
-			items[at] = item;
-		} else {
-			items[at] = pb_new(arena, field->descriptor);
-			int code = set_entry(items[at], item, separator, err);
-			if (code < 0)
-				return code;
+		n_most++;
+	void **items = arena_alloc(arena, n_most * sizeof *items);
+	if (n > 0)
+		memcpy(items, *(void ***)pb_place(message, field), n * sizeof *items);
+	for (char *item; *text && rest && (item = is_one ? rest : strsep(&rest, ","));) {
+		if (is_one)
+			rest = NULL;
+		if (!is_map) {
+			items[n++] = item;
+			continue;
 		}
-		item = comma ? comma + 1 : item;
+		if (!*item && !is_one)
+			continue;
+		ProtobufCMessage *entry = pb_new(arena, field->descriptor);
+		int code = set_entry(entry, item, separator, err);
+		if (code < 0)
+			return code;
+		size_t at = place_of_entry(items, n, entry);
+		items[at] = entry;
+		n = MAX(n, at + 1);
 	}
 	*(void ***)pb_place(message, field) = items;
 	*pb_count(message, field) = n;
 	return 0;
 }
 
-int fields_set(ProtobufCMessage *root, const char *path, const char *text, struct arena *arena, struct err *err)
+int fields_check(const char *kind, const char *text, struct err *err)
+{
+	static const ProtobufCFieldDescriptor number = { .type = PROTOBUF_C_TYPE_INT32 };
+	protobuf_c_boolean is_on;
+	int32_t value;
+	int64_t ns;
+
+	if (str_eq(kind, "bool"))
+		return set_bool(text, &is_on, err);
+	if (str_eq(kind, "int"))
+		return set_number(&number, text, &value, err);
+	return str_eq(kind, "duration") ? read_duration(text, &ns, err) : 0;
+}
+
+int fields_set(ProtobufCMessage *root, const char *path, const char *text, bool add, struct arena *arena,
+	       struct err *err)
 {
 	ProtobufCMessage *message = root;
 	const ProtobufCFieldDescriptor *field = step(message->descriptor, &path);
@@ -144,7 +248,7 @@ int fields_set(ProtobufCMessage *root, const char *path, const char *text, struc
 		message = *place;
 	}
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
-		return set_list(message, field, text, arena, err);
+		return set_list(message, field, text, add, arena, err);
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_STRING:
 		*(char **)pb_place(message, field) = arena_strdup(arena, text);

@@ -9,9 +9,13 @@
 
 /*
  * Sets a field from a text as a flag gives it: true, 5, 1m30s, a,b,c (lists), k=v,k=v (maps). Messages on the way are
- * made. A list or map is replaced. -EINVAL in pflag's words.
+ * made. A list or map is replaced; with `add` it gets more items instead. -EINVAL in pflag's words.
  */
-int fields_set(ProtobufCMessage *root, const char *path, const char *text, struct arena *arena, struct err *err);
+int fields_set(ProtobufCMessage *root, const char *path, const char *text, bool add, struct arena *arena,
+	       struct err *err);
+
+/* Whether a text is one of a kind as fields_kind() names them. -EINVAL in pflag's words. */
+int fields_check(const char *kind, const char *text, struct err *err);
 
 /* False for what is absent; with zero_is_absent also for 0, "" and false, as Go's non-pointer fields have it. */
 bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_absent);

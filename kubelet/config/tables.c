@@ -79,7 +79,6 @@ const struct config_default config_defaults[] = {
 	{ "localStorageCapacityIsolation", "true", false },
 	{ "containerRuntimeEndpoint", "unix:///run/containerd/containerd.sock", true },
 	{ "podLogsDir", "/var/log/pods", true },
-	{ "crashLoopBackOff.maxContainerRestartPeriod", "5m", false },
 };
 const size_t config_n_defaults = ARRAY_LEN(config_defaults);
 
@@ -138,7 +137,7 @@ const struct config_flag config_flags[] = {
 	{ "kube-reserved-cgroup", "kubeReservedCgroup", false },
 	{ "kubelet-cgroups", "kubeletCgroups", false },
 	{ "local-storage-capacity-isolation", "localStorageCapacityIsolation", false },
-	{ "logging-format", "logging.format", true },
+	{ "logging-format", "logging.format", false },
 	{ "make-iptables-util-chains", "makeIPTablesUtilChains", false },
 	{ "manifest-url", "staticPodURL", false },
 	{ "max-open-files", "maxOpenFiles", false },

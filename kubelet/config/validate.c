@@ -8,17 +8,31 @@
 
 #include "kubelet/config/features.h"
 #include "kubelet/config/taints.h"
+#include "pkg/base/arena.h"
 #include "pkg/base/base.h"
-#include "pkg/base/buf.h"
 #include "pkg/codec/duration.h"
 #include "pkg/codec/imageref.h"
+#include "pkg/codec/quantity.h"
 
 #define BLANKS " \t\n\v\f\r"
 
+enum { SENTENCES_MAX = 64 }; /* more than there are rules; what a long list breaks over and over is cut */
+
 struct verdict {
-	struct buf text;
-	int n;
+	struct arena *arena;
+	const char *sentences[SENTENCES_MAX];
+	size_t n;
 };
+
+/* Once each, like everything that stock aggregates. */
+static void add_sentence(struct verdict *verdict, const char *sentence)
+{
+	for (size_t i = 0; i < verdict->n; i++)
+		if (str_eq(verdict->sentences[i], sentence))
+			return;
+	if (verdict->n < SENTENCES_MAX)
+		verdict->sentences[verdict->n++] = sentence;
+}
 
 __attribute__((format(printf, 2, 3))) static void refuse(struct verdict *verdict, const char *format, ...)
 {
@@ -28,7 +42,7 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct verdict *verdict
 	va_start(args, format);
 	vsnprintf(sentence, sizeof sentence, format, args);
 	va_end(args);
-	buf_printf(&verdict->text, "%sinvalid configuration: %s", verdict->n++ ? ", " : "", sentence);
+	add_sentence(verdict, arena_printf(verdict->arena, "invalid configuration: %s", sentence));
 }
 
 /* The few sentences of stock that do not begin like the others. */
@@ -40,7 +54,7 @@ __attribute__((format(printf, 2, 3))) static void refuse_plainly(struct verdict 
 	va_start(args, format);
 	vsnprintf(sentence, sizeof sentence, format, args);
 	va_end(args);
-	buf_printf(&verdict->text, "%s%s", verdict->n++ ? ", " : "", sentence);
+	add_sentence(verdict, arena_strdup(verdict->arena, sentence));
 }
 
 static int64_t ns_of(const Config__Duration *duration)
@@ -64,76 +78,34 @@ static void check_bound(struct verdict *verdict, const struct bound *bound, int6
 
 #define NOT_NEGATIVE 0, INT64_MAX, "must not be a negative number"
 
-static void check_numbers(struct verdict *v, const Config__KubeletConfiguration *c)
+#define PERCENT 0, 100, "must be between 0 and 100, inclusive"
+#define BIT 0, 31, "must be between 0 and 31, inclusive"
+
+#define CHECK_BOUND(verdict, value, ...) check_bound(verdict, &(struct bound){ __VA_ARGS__ }, value)
+
+static void check_first(struct verdict *v, const Config__KubeletConfiguration *c)
 {
 	if (c->nodeleasedurationseconds <= 0)
 		refuse(v, "nodeLeaseDurationSeconds must be greater than 0");
 	if (!str_empty(c->systemcgroups) && str_empty(c->cgrouproot))
 		refuse(v, "systemCgroups (--system-cgroups) was specified and cgroupRoot (--cgroup-root) was not "
 			  "specified");
-	check_bound(v, &(struct bound){ "eventBurst (--event-burst)", NOT_NEGATIVE }, c->eventburst);
-	check_bound(v, &(struct bound){ "eventRecordQPS (--event-qps)", NOT_NEGATIVE }, c->eventrecordqps);
+	CHECK_BOUND(v, c->eventburst, "eventBurst (--event-burst)", NOT_NEGATIVE);
+	CHECK_BOUND(v, c->eventrecordqps, "eventRecordQPS (--event-qps)", NOT_NEGATIVE);
 	if (c->healthzport != 0)
-		check_bound(v,
-			    &(struct bound){ "healthzPort (--healthz-port)", 1, 65535,
-					     "must be between 1 and 65535, inclusive" },
-			    c->healthzport);
-	check_bound(v,
-		    &(struct bound){ "imageGCHighThresholdPercent (--image-gc-high-threshold)", 0, 100,
-				     "must be between 0 and 100, inclusive" },
-		    c->imagegchighthresholdpercent);
-	check_bound(v,
-		    &(struct bound){ "imageGCLowThresholdPercent (--image-gc-low-threshold)", 0, 100,
-				     "must be between 0 and 100, inclusive" },
-		    c->imagegclowthresholdpercent);
-	if (c->imagegclowthresholdpercent >= c->imagegchighthresholdpercent)
-		refuse(v,
-		       "imageGCLowThresholdPercent (--image-gc-low-threshold) %d must be less than "
-		       "imageGCHighThresholdPercent (--image-gc-high-threshold) %d",
-		       c->imagegclowthresholdpercent, c->imagegchighthresholdpercent);
-	check_bound(v,
-		    &(struct bound){ "iptablesDropBit (--iptables-drop-bit)", 0, 31,
-				     "must be between 0 and 31, inclusive" },
-		    c->iptablesdropbit);
-	check_bound(v,
-		    &(struct bound){ "iptablesMasqueradeBit (--iptables-masquerade-bit)", 0, 31,
-				     "must be between 0 and 31, inclusive" },
-		    c->iptablesmasqueradebit);
-	check_bound(v, &(struct bound){ "kubeAPIBurst (--kube-api-burst)", NOT_NEGATIVE }, c->kubeapiburst);
-	check_bound(v, &(struct bound){ "kubeAPIQPS (--kube-api-qps)", NOT_NEGATIVE }, c->kubeapiqps);
-	check_bound(v,
-		    &(struct bound){ "nodeStatusMaxImages (--node-status-max-images)", -1, INT64_MAX,
-				     "must be -1 or greater" },
-		    c->nodestatusmaximages);
-	check_bound(v, &(struct bound){ "maxOpenFiles (--max-open-files)", NOT_NEGATIVE }, c->maxopenfiles);
-	check_bound(v, &(struct bound){ "maxPods (--max-pods)", NOT_NEGATIVE }, c->maxpods);
-	check_bound(v,
-		    &(struct bound){ "oomScoreAdj (--oom-score-adj)", -1000, 1000,
-				     "must be between -1000 and 1000, inclusive" },
-		    c->oomscoreadj);
-	check_bound(v, &(struct bound){ "podsPerCore (--pods-per-core)", NOT_NEGATIVE }, c->podspercore);
-	check_bound(v, &(struct bound){ "port (--port)", 1, 65535, "must be between 1 and 65535, inclusive" }, c->port);
-	check_bound(v,
-		    &(struct bound){ "readOnlyPort (--read-only-port)", 0, 65535,
-				     "must be between 0 and 65535, inclusive" },
-		    c->readonlyport);
-	check_bound(v, &(struct bound){ "registryBurst (--registry-burst)", NOT_NEGATIVE }, c->registryburst);
-	check_bound(v, &(struct bound){ "registryPullQPS (--registry-qps)", NOT_NEGATIVE }, c->registrypullqps);
+		CHECK_BOUND(v, c->healthzport, "healthzPort (--healthz-port)", 1, 65535,
+			    "must be between 1 and 65535, inclusive");
 }
 
-/* ---- times ---- */
+enum { SECOND_NS = 1000000000, MILLI_NS = 1000000 };
 
-static void check_times(struct verdict *v, const Config__KubeletConfiguration *c)
+static void check_quota_period(struct verdict *v, const Config__KubeletConfiguration *c)
 {
-	enum { SECOND_NS = 1000000000, MILLI_NS = 1000000 };
-	char text[DURATION_TEXT_MAX], other[DURATION_TEXT_MAX];
-	int64_t maximum = ns_of(c->imagemaximumgcage);
+	char text[DURATION_TEXT_MAX];
 	int64_t period = ns_of(c->cpucfsquotaperiod);
-	int64_t shutdown = ns_of(c->shutdowngraceperiod), critical = ns_of(c->shutdowngraceperiodcriticalpods);
-	int64_t restart = c->crashloopbackoff ? ns_of(c->crashloopbackoff->maxcontainerrestartperiod) : 0;
+	bool custom = feature_is_on(c, "CustomCPUCFSQuotaPeriod");
 
 	duration_format(period, text);
-	bool custom = feature_is_on(c, "CustomCPUCFSQuotaPeriod");
 	if (custom && (period < MILLI_NS || period > SECOND_NS))
 		refuse(v, "cpuCFSQuotaPeriod (--cpu-cfs-quota-period) {%s} must be between 1ms and 1sec, inclusive",
 		       text);
@@ -141,31 +113,121 @@ static void check_times(struct verdict *v, const Config__KubeletConfiguration *c
 		refuse(v,
 		       "cpuCFSQuotaPeriod (--cpu-cfs-quota-period) {%s} requires feature gate CustomCPUCFSQuotaPeriod",
 		       text);
-	if (ns_of(c->imageminimumgcage) < 0) {
-		duration_format(ns_of(c->imageminimumgcage), text);
-		refuse(v, "imageMinimumGCAge %s must not be negative", text);
-	}
+}
+
+static void check_image_collection(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	CHECK_BOUND(v, c->imagegchighthresholdpercent, "imageGCHighThresholdPercent (--image-gc-high-threshold)",
+		    PERCENT);
+	CHECK_BOUND(v, c->imagegclowthresholdpercent, "imageGCLowThresholdPercent (--image-gc-low-threshold)", PERCENT);
+	if (c->imagegclowthresholdpercent >= c->imagegchighthresholdpercent)
+		refuse(v,
+		       "imageGCLowThresholdPercent (--image-gc-low-threshold) %d must be less than "
+		       "imageGCHighThresholdPercent (--image-gc-high-threshold) %d",
+		       c->imagegclowthresholdpercent, c->imagegchighthresholdpercent);
+	if (c->n_defaultpodsysctls && !feature_is_on(c, "DefaultPodSysctls"))
+		refuse(v, "DefaultPodSysctls feature gate is required for Kubelet configuration option "
+			  "defaultPodSysctls");
+}
+
+static void check_image_ages(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	char text[DURATION_TEXT_MAX], other[DURATION_TEXT_MAX];
+	int64_t minimum = ns_of(c->imageminimumgcage), maximum = ns_of(c->imagemaximumgcage);
+
+	duration_format(minimum, other);
 	duration_format(maximum, text);
+	if (minimum < 0)
+		refuse(v, "imageMinimumGCAge %s must not be negative", other);
 	if (maximum < 0)
 		refuse(v, "imageMaximumGCAge %s must not be negative", text);
-	if (maximum > 0 && maximum <= ns_of(c->imageminimumgcage)) {
-		duration_format(ns_of(c->imageminimumgcage), other);
+	if (maximum > 0 && maximum <= minimum)
 		refuse(v, "imageMaximumGCAge %s must be greater than imageMinimumGCAge %s", text, other);
+}
+
+static void check_numbers(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	CHECK_BOUND(v, c->iptablesdropbit, "iptablesDropBit (--iptables-drop-bit)", BIT);
+	CHECK_BOUND(v, c->iptablesmasqueradebit, "iptablesMasqueradeBit (--iptables-masquerade-bit)", BIT);
+	CHECK_BOUND(v, c->kubeapiburst, "kubeAPIBurst (--kube-api-burst)", NOT_NEGATIVE);
+	CHECK_BOUND(v, c->kubeapiqps, "kubeAPIQPS (--kube-api-qps)", NOT_NEGATIVE);
+	CHECK_BOUND(v, c->nodestatusmaximages, "nodeStatusMaxImages (--node-status-max-images)", -1, INT64_MAX,
+		    "must be -1 or greater");
+	CHECK_BOUND(v, c->maxopenfiles, "maxOpenFiles (--max-open-files)", NOT_NEGATIVE);
+	CHECK_BOUND(v, c->maxpods, "maxPods (--max-pods)", NOT_NEGATIVE);
+	CHECK_BOUND(v, c->oomscoreadj, "oomScoreAdj (--oom-score-adj)", -1000, 1000,
+		    "must be between -1000 and 1000, inclusive");
+	CHECK_BOUND(v, c->podspercore, "podsPerCore (--pods-per-core)", NOT_NEGATIVE);
+	CHECK_BOUND(v, c->port, "port (--port)", 1, 65535, "must be between 1 and 65535, inclusive");
+	CHECK_BOUND(v, c->readonlyport, "readOnlyPort (--read-only-port)", 0, 65535,
+		    "must be between 0 and 65535, inclusive");
+	CHECK_BOUND(v, c->registryburst, "registryBurst (--registry-burst)", NOT_NEGATIVE);
+	CHECK_BOUND(v, c->registrypullqps, "registryPullQPS (--registry-qps)", NOT_NEGATIVE);
+	if (c->has_maxparallelimagepulls && c->maxparallelimagepulls < 1)
+		refuse(v, "maxParallelImagePulls %d must be a positive number", c->maxparallelimagepulls);
+	if (c->serializeimagepulls && c->has_maxparallelimagepulls && c->maxparallelimagepulls > 1)
+		refuse(v, "maxParallelImagePulls cannot be larger than 1 unless SerializeImagePulls "
+			  "(--serialize-image-pulls) is set to false");
+	if (c->servertlsbootstrap && !feature_is_on(c, "RotateKubeletServerCertificate"))
+		refuse(v, "serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate");
+	if (c->runonce)
+		refuse(v, "runOnce (--runOnce) true, Runonce mode has been deprecated and should not be set");
+}
+
+static void check_taints(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	for (size_t i = 0; i < c->n_registerwithtaints; i++) {
+		const Core__Taint *taint = c->registerwithtaints[i];
+
+		if (!taint_is_valid(taint))
+			refuse_plainly(v, "invalid taint: {%s %s %s <nil>}", str_or(taint->key, ""),
+				       str_or(taint->value, ""), str_or(taint->effect, ""));
+		if (taint->timeadded)
+			refuse(v, "taint.TimeAdded is not nil");
 	}
+}
+
+static void check_shutdown(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	char text[DURATION_TEXT_MAX], other[DURATION_TEXT_MAX];
+	int64_t shutdown = ns_of(c->shutdowngraceperiod), critical = ns_of(c->shutdowngraceperiodcriticalpods);
+	bool is_on = feature_is_on(c, "GracefulNodeShutdown");
+
 	duration_format(critical, text);
 	duration_format(shutdown, other);
-	if (critical > shutdown)
+	if (is_on && critical > shutdown)
 		refuse(v, "shutdownGracePeriodCriticalPods {%s} must be <= shutdownGracePeriod {%s}", text, other);
-	if (shutdown < 0 || (shutdown > 0 && shutdown < SECOND_NS))
+	if (is_on && (shutdown < 0 || (shutdown > 0 && shutdown < SECOND_NS)))
 		refuse(v, "shutdownGracePeriod {%s} must be either zero or otherwise >= 1 sec", other);
-	if (critical < 0 || (critical > 0 && critical < SECOND_NS))
+	if (is_on && (critical < 0 || (critical > 0 && critical < SECOND_NS)))
 		refuse(v, "shutdownGracePeriodCriticalPods {%s} must be either zero or otherwise >= 1 sec", text);
-	if (restart < SECOND_NS || restart > INT64_C(300) * SECOND_NS)
+	if (!is_on && (shutdown > 0 || critical > 0))
+		refuse(v, "specifying shutdownGracePeriod or shutdownGracePeriodCriticalPods requires feature gate "
+			  "GracefulNodeShutdown");
+	if (c->n_shutdowngraceperiodbypodpriority == 0)
+		return;
+	if (!feature_is_on(c, "GracefulNodeShutdownBasedOnPodPriority"))
+		refuse(v, "Specifying shutdownGracePeriodByPodPriority requires feature gate "
+			  "GracefulNodeShutdownBasedOnPodPriority");
+	else if (shutdown > 0 || critical > 0)
+		refuse(v, "Cannot specify both shutdownGracePeriodByPodPriority and shutdownGracePeriod at the same "
+			  "time");
+}
+
+static void check_restarts(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	const Config__Duration *maximum = c->crashloopbackoff ? c->crashloopbackoff->maxcontainerrestartperiod : NULL;
+	int64_t ms = ns_of(maximum) / MILLI_NS;
+
+	if (!feature_is_on(c, "KubeletCrashLoopBackOffMax")) {
+		if (maximum)
+			refuse(v, "FeatureGate KubeletCrashLoopBackOffMax not enabled, "
+				  "CrashLoopBackOff.MaxContainerRestartPeriod must not be set");
+	} else if (ms < 1000 || ms > 300000) {
 		refuse(v,
 		       "CrashLoopBackOff.MaxContainerRestartPeriod (got: %g seconds) must be set between 1s and 300s",
-		       (double)restart / SECOND_NS);
-	if (ns_of(c->containerlogmonitorinterval) < INT64_C(3) * SECOND_NS)
-		refuse(v, "containerLogMonitorInterval must be a positive time duration greater than or equal to 3s");
+		       (double)ns_of(maximum) / SECOND_NS);
+	}
 }
 
 /* ---- words of a list ---- */
@@ -178,13 +240,10 @@ static bool is_one_of(const char *word, const char *const *words, size_t n)
 	return false;
 }
 
-static void check_words(struct verdict *v, const Config__KubeletConfiguration *c)
+static void check_topology(struct verdict *v, const Config__KubeletConfiguration *c)
 {
 	static const char *const policies[] = { "none", "best-effort", "restricted", "single-numa-node" };
 	static const char *const scopes[] = { "container", "pod" };
-	static const char *const hairpins[] = { "none", "hairpin-veth", "promiscuous-bridge" };
-	static const char *const swaps[] = { "", "LimitedSwap", "NoSwap" };
-	static const char *const reservations[] = { "None", "TieredReservation" };
 
 	if (!is_one_of(c->topologymanagerpolicy, policies, ARRAY_LEN(policies)))
 		refuse(v,
@@ -196,55 +255,94 @@ static void check_words(struct verdict *v, const Config__KubeletConfiguration *c
 		       "topologyManagerScope (--topology-manager-scope) \"%s\" must be one of: \"container\", or "
 		       "\"pod\"",
 		       c->topologymanagerscope);
-	if (c->memoryswap && !is_one_of(c->memoryswap->swapbehavior, swaps, ARRAY_LEN(swaps)))
-		refuse(v, "memorySwap.swapBehavior \"%s\" must be one of: \"\", \"LimitedSwap\" or \"NoSwap\"",
-		       c->memoryswap->swapbehavior);
+}
+
+static void check_swap(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	static const char *const swaps[] = { "", "LimitedSwap", "NoSwap" };
+	const char *swap = c->memoryswap ? str_or(c->memoryswap->swapbehavior, "") : "";
+
+	if (!is_one_of(swap, swaps, ARRAY_LEN(swaps)))
+		refuse(v, "memorySwap.swapBehavior \"%s\" must be one of: \"\", \"LimitedSwap\" or \"NoSwap\"", swap);
+}
+
+static void check_hairpin(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	static const char *const hairpins[] = { "none", "hairpin-veth", "promiscuous-bridge" };
+
 	if (!is_one_of(c->hairpinmode, hairpins, ARRAY_LEN(hairpins)))
 		refuse(v,
 		       "option \"%s\" specified for hairpinMode (--hairpin-mode). Valid options are \"none\", "
 		       "\"hairpin-veth\" or \"promiscuous-bridge\"",
 		       c->hairpinmode);
-	if (!is_one_of(c->memoryreservationpolicy, reservations, ARRAY_LEN(reservations)))
-		refuse(v,
-		       "option \"%s\" specified for memoryReservationPolicy. Valid options are \"None\" or "
-		       "\"TieredReservation\"",
-		       c->memoryreservationpolicy);
 }
 
 /* ---- node allocatable ---- */
 
-static void check_enforcement(struct verdict *v, const Config__KubeletConfiguration *c)
+static bool enforces(const Config__KubeletConfiguration *c, size_t n, const char *what)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(c->enforcenodeallocatable[i], what))
+			return true;
+	return false;
+}
+
+/* One kind of enforcement; false when nothing more is to be said of it. */
+static bool check_one_enforcement(struct verdict *v, const Config__KubeletConfiguration *c, const char *value)
 {
 	static const char *const known[] = { "pods",
 					     "system-reserved",
 					     "system-reserved-compressible",
 					     "kube-reserved",
 					     "kube-reserved-compressible",
-					     "none",
-					     "" };
+					     "none" };
 
+	if (!is_one_of(value, known, ARRAY_LEN(known))) {
+		refuse(v,
+		       "option \"%s\" specified for enforceNodeAllocatable (--enforce-node-allocatable). Valid "
+		       "options are \"pods\", \"system-reserved\", \"system-reserved-compressible\", "
+		       "\"kube-reserved\", \"kube-reserved-compressible\" or \"none\"",
+		       value);
+		return false;
+	}
+	if (str_has_prefix(value, "system-reserved") && str_empty(c->systemreservedcgroup))
+		refuse(v, "systemReservedCgroup (--system-reserved-cgroup) must be specified when "
+			  "\"system-reserved\" or \"system-reserved-compressible\" included in "
+			  "enforceNodeAllocatable (--enforce-node-allocatable)");
+	if (str_has_prefix(value, "kube-reserved") && str_empty(c->kubereservedcgroup))
+		refuse(v, "kubeReservedCgroup (--kube-reserved-cgroup) must be specified when \"kube-reserved\" or "
+			  "\"kube-reserved-compressible\" included in enforceNodeAllocatable "
+			  "(--enforce-node-allocatable)");
+	if (!str_eq(value, "none"))
+		return true;
+	if (c->n_enforcenodeallocatable > 1)
+		refuse(v, "enforceNodeAllocatable (--enforce-node-allocatable) may not contain additional "
+			  "enforcements when \"none\" is specified");
+	return false;
+}
+
+static void check_enforcement(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	static const char *const reserved[] = { "system-reserved", "kube-reserved" };
+
+	for (size_t i = 0; i < ARRAY_LEN(reserved); i++) {
+		const char *partly = arena_printf(v->arena, "%s-compressible", reserved[i]);
+
+		if (enforces(c, c->n_enforcenodeallocatable, partly) &&
+		    enforces(c, c->n_enforcenodeallocatable, reserved[i]))
+			refuse(v,
+			       "both \"%s\" and \"%s\" cannot be specified together in enforceNodeAllocatable "
+			       "(--enforce-node-allocatable)",
+			       reserved[i], partly);
+	}
 	for (size_t i = 0; i < c->n_enforcenodeallocatable; i++) {
 		const char *value = c->enforcenodeallocatable[i];
 
-		if (str_has_prefix(value, "system-reserved") && str_empty(c->systemreservedcgroup))
-			refuse(v, "systemReservedCgroup (--system-reserved-cgroup) must be specified when "
-				  "\"system-reserved\" or \"system-reserved-compressible\" included in "
-				  "enforceNodeAllocatable (--enforce-node-allocatable)");
-		if (str_has_prefix(value, "kube-reserved") && str_empty(c->kubereservedcgroup))
-			refuse(v, "kubeReservedCgroup (--kube-reserved-cgroup) must be specified when "
-				  "\"kube-reserved\" or "
-				  "\"kube-reserved-compressible\" included in enforceNodeAllocatable "
-				  "(--enforce-node-allocatable)");
-		if (str_eq(value, "none") && c->n_enforcenodeallocatable > 1)
-			refuse(v, "enforceNodeAllocatable (--enforce-node-allocatable) may not contain additional "
-				  "enforcements when \"none\" is specified");
-		if (!is_one_of(value, known, ARRAY_LEN(known)))
+		if (enforces(c, i, value))
 			refuse(v,
-			       "option \"%s\" specified for enforceNodeAllocatable (--enforce-node-allocatable). Valid "
-			       "options are \"pods\", \"system-reserved\", \"system-reserved-compressible\", "
-			       "\"kube-reserved\", \"kube-reserved-compressible\" or \"none\"",
+			       "duplicated enforcements \"%s\" in enforceNodeAllocatable (--enforce-node-allocatable)",
 			       value);
-		if (!str_eq(value, "none") && !str_empty(value) && !c->cgroupsperqos)
+		else if (check_one_enforcement(v, c, value) && !c->cgroupsperqos)
 			refuse(v,
 			       "cgroupsPerQOS (--cgroups-per-qos) must be set to true when \"%s\" contained in "
 			       "enforceNodeAllocatable (--enforce-node-allocatable)",
@@ -260,31 +358,45 @@ static bool is_clean_path(const char *path)
 	       !str_has_suffix(path, "/..") && (size == 1 || path[size - 1] != '/');
 }
 
-static void check_the_rest(struct verdict *v, const Config__KubeletConfiguration *c)
+static void check_memory(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	static const char *const reservations[] = { "None", "TieredReservation" };
+	double factor = c->memorythrottlingfactor;
+	bool quality = feature_is_on(c, "MemoryQoS");
+
+	if (!quality && c->has_memorythrottlingfactor && memcmp(&factor, &(double){ 0.9 }, sizeof factor) != 0)
+		refuse(v, "memoryThrottlingFactor must not be set when MemoryQoS feature gate is disabled");
+	if (c->has_memorythrottlingfactor && (factor <= 0 || factor > 1))
+		refuse(v, "memoryThrottlingFactor %g must be greater than 0 and less than or equal to 1.0", factor);
+	if (!quality && str_eq(c->memoryreservationpolicy, "TieredReservation"))
+		refuse(v,
+		       "memoryReservationPolicy \"TieredReservation\" requires MemoryQoS feature gate to be enabled");
+	if (!is_one_of(c->memoryreservationpolicy, reservations, ARRAY_LEN(reservations)))
+		refuse(v,
+		       "option \"%s\" specified for memoryReservationPolicy. Valid options are \"None\" or "
+		       "\"TieredReservation\"",
+		       c->memoryreservationpolicy);
+}
+
+static void check_logs(struct verdict *v, const Config__KubeletConfiguration *c)
 {
 	const char *logs = c->podlogsdir;
 
-	if (c->has_maxparallelimagepulls && c->maxparallelimagepulls < 1)
-		refuse(v, "maxParallelImagePulls %d must be a positive number", c->maxparallelimagepulls);
-	if (c->serializeimagepulls && c->has_maxparallelimagepulls && c->maxparallelimagepulls > 1)
-		refuse(v, "maxParallelImagePulls cannot be larger than 1 unless SerializeImagePulls "
-			  "(--serialize-image-pulls) is set to false");
-	if (c->runonce)
-		refuse(v, "runOnce (--runOnce) true, Runonce mode has been deprecated and should not be set");
-	if (c->has_memorythrottlingfactor && (c->memorythrottlingfactor <= 0 || c->memorythrottlingfactor > 1))
-		refuse(v, "memoryThrottlingFactor %g must be greater than 0 and less than or equal to 1.0",
-		       c->memorythrottlingfactor);
 	if (str_empty(c->containerruntimeendpoint))
 		refuse(v, "the containerRuntimeEndpoint was not specified or empty");
 	if (c->enablesystemlogquery && !c->enablesystemloghandler)
 		refuse(v, "enableSystemLogHandler is required for enableSystemLogQuery");
 	if (c->containerlogmaxworkers < 1)
 		refuse(v, "containerLogMaxWorkers must be greater than or equal to 1");
+	if (ns_of(c->containerlogmonitorinterval) < INT64_C(3) * SECOND_NS)
+		refuse(v, "containerLogMonitorInterval must be a positive time duration greater than or equal to 3s");
 	if (c->containerlogmaxfiles <= 1)
 		refuse(v, "containerLogMaxFiles must be greater than 1");
+	if (str_empty(logs))
+		refuse(v, "podLogsDir was not specified");
 	if (logs[0] != '/')
 		refuse(v, "pod logs path \"%s\" must be absolute path", logs);
-	else if (!is_clean_path(logs))
+	if (!is_clean_path(logs))
 		refuse(v, "pod logs path \"%s\" must be normalized", logs);
 	for (const char *at = logs; *at; at++) {
 		if ((unsigned char)*at >= 0x80) {
@@ -357,32 +469,92 @@ static void check_image_verification(struct verdict *v, const Config__KubeletCon
 		refuse(v, "invalid image pattern in `preloadedImagesVerificationAllowlist`: %s", fault);
 }
 
-static void check_gated(struct verdict *v, const Config__KubeletConfiguration *c)
+/* "0-3,5"; NULL for nothing wrong, else Go's words. */
+static const char *cpus_fault(const char *list, struct arena *arena)
 {
-	if (c->n_defaultpodsysctls && !feature_is_on(c, "DefaultPodSysctls"))
-		refuse(v, "DefaultPodSysctls feature gate is required for Kubelet configuration option "
-			  "defaultPodSysctls");
-	check_image_verification(v, c);
+	char *rest = arena_strdup(arena, list), *range;
+
+	while ((range = strsep(&rest, ","))) {
+		char *to = strchr(range, '-');
+		const char *whole = arena_strdup(arena, range);
+		int64_t first, last;
+
+		if (to)
+			*to++ = 0;
+		if (str_to_i64(range, INT64_MIN, INT64_MAX, &first) < 0)
+			return arena_printf(arena, "strconv.Atoi: parsing \"%s\": invalid syntax", range);
+		if (to && str_to_i64(to, INT64_MIN, INT64_MAX, &last) < 0)
+			return arena_printf(arena, "strconv.Atoi: parsing \"%s\": invalid syntax", to);
+		if (to && first > last)
+			return arena_printf(arena, "invalid range \"%s\" (%" PRId64 " > %" PRId64 ")", whole, first,
+					    last);
+	}
+	return NULL;
+}
+
+static void check_cpus(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	const char *fault;
+
+	if (str_empty(c->reservedsystemcpus))
+		return;
+	if (!str_empty(c->systemreservedcgroup) || !str_empty(c->kubereservedcgroup))
+		refuse(v, "can't use reservedSystemCPUs (--reserved-cpus) with systemReservedCgroup "
+			  "(--system-reserved-cgroup) or kubeReservedCgroup (--kube-reserved-cgroup)");
+	fault = cpus_fault(c->reservedsystemcpus, v->arena);
+	if (fault)
+		refuse(v, "unable to parse reservedSystemCPUs (--reserved-cpus) %s, error: %s", c->reservedsystemcpus,
+		       fault);
+}
+
+static bool is_reserved_before(const Config__KubeletConfiguration *c, size_t n, int32_t numa_node, const char *resource)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < c->reservedmemory[i]->n_limits; j++)
+			if (c->reservedmemory[i]->numanode == numa_node &&
+			    str_eq(c->reservedmemory[i]->limits[j]->key, resource))
+				return true;
+	return false;
+}
+
+static void check_reserved_memory(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	for (size_t i = 0; i < c->n_reservedmemory; i++) {
+		const Config__MemoryReservation *memory = c->reservedmemory[i];
+
+		for (size_t j = 0; j < memory->n_limits; j++) {
+			const char *resource = memory->limits[j]->key;
+			const Resource__Quantity *amount = memory->limits[j]->value;
+
+			if (!str_eq(resource, "memory") && !str_has_prefix(resource, "hugepages-"))
+				refuse(v,
+				       "the limit type \"%s\" for NUMA node %d is not supported, only [memory "
+				       "hugepages-<HugePageSize>] is accepted",
+				       resource, memory->numanode);
+			if (!amount || quantity_text_milli(amount->string) == 0)
+				refuse(v, "reserved memory may not be zero for NUMA node %d and resource \"%s\"",
+				       memory->numanode, resource);
+			if (is_reserved_before(c, i, memory->numanode, resource))
+				refuse(v,
+				       "the reserved memory has a duplicate value for NUMA node %d and resource \"%s\"",
+				       memory->numanode, resource);
+		}
+	}
 }
 
 static void check_machine(struct verdict *v, const Config__KubeletConfiguration *c, bool cgroup_v1)
 {
 	enum { IDS_UNIT = 65536 };
 
-	for (size_t i = 0; i < c->n_registerwithtaints; i++) {
-		const Core__Taint *taint = c->registerwithtaints[i];
-
-		if (!taint_is_valid(taint))
-			refuse_plainly(v, "invalid taint: {%s %s %s <nil>}", str_or(taint->key, ""),
-				       str_or(taint->value, ""), str_or(taint->effect, ""));
-	}
-	if (!str_empty(c->reservedsystemcpus) &&
-	    (!str_empty(c->systemreservedcgroup) || !str_empty(c->kubereservedcgroup)))
-		refuse(v, "can't use reservedSystemCPUs (--reserved-cpus) with systemReservedCgroup "
-			  "(--system-reserved-cgroup) or kubeReservedCgroup (--kube-reserved-cgroup)");
-	if (cgroup_v1 && c->failcgroupv1)
+	if (cgroup_v1 && c->failcgroupv1) {
 		refuse_plainly(v, "kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is "
 				  "unsupported and will be removed in a future release");
+		return;
+	}
+	if (cgroup_v1 && c->has_singleprocessoomkill && !c->singleprocessoomkill) {
+		refuse(v, "singleProcessOOMKill must not be explicitly set to false when using cgroup v1");
+		return;
+	}
 	if (!c->usernamespaces || !c->usernamespaces->has_idsperpod)
 		return;
 	int64_t ids = c->usernamespaces->idsperpod;
@@ -394,21 +566,48 @@ static void check_machine(struct verdict *v, const Config__KubeletConfiguration 
 		refuse(v, "userNamespaces.idsPerPod must not be more than %" PRIu32, UINT32_MAX);
 }
 
+static void check_tracing(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	int32_t rate = c->tracing ? c->tracing->samplingratepermillion : 0;
+
+	if (rate < 0)
+		refuse_plainly(v, "tracing.samplingRatePerMillion: Invalid value: %d: sampling rate must be positive",
+			       rate);
+	if (rate > 1000000)
+		refuse_plainly(v,
+			       "tracing.samplingRatePerMillion: Invalid value: %d: sampling rate per million must be "
+			       "less than or equal to one million",
+			       rate);
+}
+
 int validate_kubelet(const Config__KubeletConfiguration *config, bool cgroup_v1, struct err *err)
 {
-	struct verdict verdict = { .text = BUF_INIT(ERR_TEXT_MAX) };
+	_cleanup_arena_ struct arena *arena = arena_new();
+	struct verdict verdict = { .arena = arena };
+	const char *all = "";
 
+	check_first(&verdict, config);
+	check_quota_period(&verdict, config);
+	check_image_collection(&verdict, config);
+	check_image_ages(&verdict, config);
 	check_numbers(&verdict, config);
-	check_times(&verdict, config);
-	check_words(&verdict, config);
+	check_taints(&verdict, config);
+	check_topology(&verdict, config);
+	check_shutdown(&verdict, config);
+	check_swap(&verdict, config);
+	check_restarts(&verdict, config);
 	check_enforcement(&verdict, config);
-	check_the_rest(&verdict, config);
-	check_gated(&verdict, config);
+	check_hairpin(&verdict, config);
+	check_image_verification(&verdict, config);
+	check_cpus(&verdict, config);
+	check_reserved_memory(&verdict, config);
 	check_machine(&verdict, config, cgroup_v1);
-	if (verdict.n == 1)
-		err_set(err, -EINVAL, "%s", buf_text(&verdict.text));
-	else if (verdict.n > 1)
-		err_set(err, -EINVAL, "[%s]", buf_text(&verdict.text));
-	buf_done(&verdict.text);
-	return verdict.n ? -EINVAL : 0;
+	check_tracing(&verdict, config);
+	check_memory(&verdict, config);
+	check_logs(&verdict, config);
+	for (size_t i = 0; i < verdict.n; i++)
+		all = arena_printf(arena, "%s%s%s", all, i > 0 ? ", " : "", verdict.sentences[i]);
+	if (verdict.n == 0)
+		return 0;
+	return verdict.n > 1 ? err_set(err, -EINVAL, "[%s]", all) : err_set(err, -EINVAL, "%s", all);
 }

@@ -113,6 +113,8 @@ int kubeconfig_load(const char *path, struct kubeconfig **ret_config, struct err
 
 	config->arena = arena;
 	int code = file_read_text(path, FILE_MAX, arena, &yaml, err);
+	if (code == -ENOENT)
+		err_set(err, code, "stat %s: no such file or directory", path); /* stock looks for it first */
 	if (code == 0) {
 		code = yaml_to_json(yaml, strlen(yaml), &json, err);
 		if (code == 0)
