@@ -4,8 +4,8 @@
  * Memory that lives and dies together: an API object, a CRI answer, one request being built.
  *
  * Everything taken from an arena is freed by arena_free() at once and never one by one. Memory comes zeroed. An arena
- * with a limit answers NULL past it (sizes that a peer chose), each allocation counted as a multiple of 16 bytes; without
- * one it aborts like xmalloc().
+ * with a limit answers NULL past it (sizes that a peer chose), where each allocation counts as a multiple of 16 bytes;
+ * without one it aborts like xmalloc().
  */
 #include <stddef.h>
 
