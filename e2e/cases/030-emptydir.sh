@@ -36,3 +36,24 @@ folder_gone() {
 	! [ -e "$RIG/kubelet/pods/$uid" ]
 }
 wait_until 60 "the pod's folder is removed" folder_gone
+
+# However deep a container nests folders, its pod goes.
+pod deep <<-'EOT'
+	containers:
+	- name: c
+	  image: busybox
+	  imagePullPolicy: IfNotPresent
+	  command: [sh, -c, "cd /disk; i=0; while [ $i -lt 400 ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done; >made; exec sleep 1000"]
+	  volumeMounts: [{name: disk, mountPath: /disk}]
+	volumes:
+	- {name: disk, emptyDir: {}}
+	terminationGracePeriodSeconds: 0
+EOT
+wait_running deep
+uid=$(get deep .metadata.uid)
+is_deep() {
+	[ "$(find "$RIG/kubelet/pods/$uid/volumes/kubernetes.io~empty-dir/disk" -name made | wc -l)" = 1 ]
+}
+wait_until 30 "the folders are made" is_deep
+kubectl delete pod deep >/dev/null
+wait_until 60 "the pod's folder is removed" folder_gone

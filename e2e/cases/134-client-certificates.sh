@@ -7,8 +7,9 @@
 . "$repo/e2e/certs.sh"
 
 ca=$RIG/conf/kubelet-ca.crt
+printf 'openssl_conf=c\n[c]\nssl_conf=s\n[s]\nsystem_default=d\n[d]\nCipherString=DEFAULT@SECLEVEL=0\n' >"$WORK/weak.conf" # shows anything
 code() {
-	curl -sk --max-time 20 -o "$WORK/body" -w '%{http_code}' --cert "$WORK/$1.crt" --key "$WORK/$1.key" "https://$NODE_IP:10250/pods"
+	OPENSSL_CONF=$WORK/weak.conf curl -sk --max-time 20 -o "$WORK/body" -w '%{http_code}' --cert "$WORK/$1.crt" --key "$WORK/$1.key" "https://$NODE_IP:10250/pods"
 }
 issue "$RIG/pki" "$WORK/good" /CN=kube-apiserver-kubelet-client 20200101000000Z 20490101000000Z
 issue "$RIG/pki" "$WORK/expired" /CN=kube-apiserver-kubelet-client 20200101000000Z 20210101000000Z
@@ -18,6 +19,12 @@ issue "$RIG/pki" "$WORK/any" /CN=kube-apiserver-kubelet-client 20200101000000Z 2
 issue "$RIG/pki" "$WORK/wrap" /CN=kube-apiserver-kubelet-client 20200101000000Z 20490101000000Z $'clientAuth\nkeyUsage=keyEncipherment'
 expect "good, for any use, without signatures" "$(code good) $(code any) $(code wrap)" "200 200 200"
 expect "expired, not yet valid, for servers" "$(code expired) $(code early) $(code server)" "401 401 401"
+for digest in sha256 sha1; do
+	openssl x509 -req -"$digest" -days 1 -in "$WORK/good.csr" -CA "$RIG/pki/ca.crt" -CAkey "$RIG/pki/ca.key" \
+		-out "$WORK/$digest.crt" 2>/dev/null
+	cp "$WORK/good.key" "$WORK/$digest.key"
+done
+expect "signed by SHA-256, by SHA-1" "$(code sha256) $(code sha1)" "200 401"
 
 # One connection; a line in is a request, a line out its status.
 coproc keep { python3 "$repo/e2e/tools/keepalive.py" "$NODE_IP" 10250 "$WORK/good.crt" "$WORK/good.key" /pods; }
