@@ -212,6 +212,28 @@ static int drop_entry(struct reader *reader, ProtobufCMessage *home, const Proto
 	return 0;
 }
 
+/* A C string holds no zero byte. */
+static int copy_text(struct reader *reader, const char *text, size_t size, char **ret_copy, struct err *err)
+{
+	static const char instead[] = "\xef\xbf\xbd"; /* U+FFFD */
+	_cleanup_buf_ struct buf whole = BUF_INIT(SIZE_MAX);
+
+	if (reader->odd && memchr(text, 0, size))
+		return wrong_type(reader, "zero byte in a text", err);
+	for (const char *zero; (zero = memchr(text, 0, size)); text = zero + 1) {
+		buf_append(&whole, text, (size_t)(zero - text));
+		buf_append(&whole, instead, sizeof instead - 1);
+		size -= (size_t)(zero - text) + 1;
+	}
+	if (whole.size) {
+		buf_append(&whole, text, size);
+		text = whole.bytes;
+		size = whole.size;
+	}
+	*ret_copy = arena_strndup(reader->arena, text, size);
+	return *ret_copy ? 0 : out_of_memory(err);
+}
+
 static int take_entry(struct reader *reader, struct frame *frame, const char *key, size_t size, struct err *err)
 {
 	if (reader->merging) {
@@ -221,12 +243,13 @@ static int take_entry(struct reader *reader, struct frame *frame, const char *ke
 			return code;
 	}
 	frame->entry = take_message(reader, frame->home, frame->field);
-	char *copy = frame->entry ? arena_strndup(reader->arena, key, size) : NULL;
-
-	if (!copy)
+	if (!frame->entry)
 		return out_of_memory(err);
-	if (memchr(key, 0, size))
-		return wrong_type(reader, "zero byte in a key", err);
+	char *copy;
+	int code = copy_text(reader, key, size, &copy, err);
+
+	if (code < 0)
+		return code;
 	/* A map entry is a message of two fields, key and value. */
 	*(char **)pb_place(frame->entry, &frame->entry->descriptor->fields[0]) = copy;
 	return 0;
@@ -328,10 +351,7 @@ static int set_text(struct reader *reader, ProtobufCMessage *home, const Protobu
 		    const char *text, size_t size, struct err *err)
 {
 	if (field->type == PROTOBUF_C_TYPE_STRING) {
-		if (memchr(text, 0, size))
-			return wrong_type(reader, "zero byte in a text", err);
-		*(char **)place = arena_strndup(reader->arena, text, size);
-		return *(char **)place ? 0 : out_of_memory(err);
+		return copy_text(reader, text, size, place, err);
 	}
 	if (field->type != PROTOBUF_C_TYPE_BYTES)
 		return wrong_type(reader, "text", err);

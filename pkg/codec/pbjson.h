@@ -8,9 +8,10 @@
  * raw objects, inlined members, a few names.
  *
  * Reading: unknown fields are ignored, null means absent, managedFields are skipped (nobody of ours reads them and they
- * are half of an object). An empty list or map that was given has no items but an array that is not NULL. A text with a
- * zero byte is an error except where our .proto has `bytes`. Writing: what is absent in the struct is absent in JSON;
- * a type that is a kind of the API gets its kind and apiVersion.
+ * are half of an object). An empty list or map that was given has no items but an array that is not NULL. A zero byte
+ * in a text is read as U+FFFD except where our .proto has `bytes` (a pod that cannot be read could not even be ended),
+ * and is an error for pbjson_decode_strict(). Writing: what is absent in the struct
+ * is absent in JSON; a type that is a kind of the API gets its kind and apiVersion.
  */
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>

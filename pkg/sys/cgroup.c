@@ -15,11 +15,11 @@
 #include "pkg/sys/mountinfo.h"
 
 enum {
-	DEPTH_MAX = 64,        /* nested cgroups; runtimes of runtimes make about ten */
-	PROCS_MAX = 4 << 20,   /* bytes of cgroup.procs: more than all pids of a machine */
-	V2_CONTROLLERS = 5,    /* the first of the enum */
-	VALUE_MAX = 64 * 1024, /* bytes of one file; the longest are lists of CPUs */
-	CHILDREN_MAX = 100000, /* names below one group that are remembered */
+	DEPTH_MAX = PATH_MAX / 2, /* nested cgroups, each takes a slash and a letter: whatever a container made goes */
+	PROCS_MAX = 4 << 20,      /* bytes of cgroup.procs: more than all pids of a machine */
+	V2_CONTROLLERS = 5,       /* the first of the enum */
+	VALUE_MAX = 64 * 1024,    /* bytes of one file; the longest are lists of CPUs */
+	CHILDREN_MAX = 100000,    /* names below one group that are remembered */
 };
 
 static const struct {
