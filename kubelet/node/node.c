@@ -53,8 +53,9 @@ struct node {
 	struct lease *lease;
 	struct loop_timer register_timer, runtime_timer, status_timer;
 	int64_t register_delay_ms;
-	bool registered, started, was_ready, runtime_was_ready;
-	struct task *register_task, *status_task;
+	bool registered, runtime_asked, runtime_was_ready;
+	bool told, unschedulable; /* events of the start; what the last event said */
+	struct task *register_task, *status_task, *labels_task;
 };
 
 const Core__Node *node_get(const struct node *node)
@@ -90,20 +91,23 @@ static void tell(struct node *node, const char *reason)
 		   reason);
 }
 
-/* The events of flips; the pressure ones come at each start too. */
-static void tell_changes(struct node *node, const Core__NodeStatus *before, const Core__NodeStatus *now)
+/* The events of flips, from what the API shows; the pressure ones come at each start too. */
+static void tell_changes(struct node *node, const Core__NodeStatus *before)
 {
-	static const char *const pressures[][2] = { { "MemoryPressure", "NodeHasSufficientMemory" },
-						    { "DiskPressure", "NodeHasNoDiskPressure" },
-						    { "PIDPressure", "NodeHasSufficientPID" } };
-	bool was = is_true(before, "Ready"), is = is_true(now, "Ready");
+	static const char *const pressures[] = { "NodeHasSufficientMemory", "NodeHasNoDiskPressure",
+						 "NodeHasSufficientPID" };
+	bool known = node_status_condition(before, "Ready");
+	bool was = is_true(before, "Ready"), is = is_true(node->status, "Ready");
+	bool unschedulable = node->seen->spec && node->seen->spec->unschedulable;
 
-	for (size_t i = 0; !before && i < ARRAY_LEN(pressures); i++)
-		tell(node, pressures[i][1]);
-	if (is && !was)
-		tell(node, "NodeReady");
-	else if (before && was && !is)
-		tell(node, "NodeNotReady");
+	for (size_t i = 0; !node->told && i < ARRAY_LEN(pressures); i++)
+		tell(node, pressures[i]);
+	if (known && is != was && (node->sent || !node->told)) /* once, also while the API cannot be told */
+		tell(node, is ? "NodeReady" : "NodeNotReady");
+	if (unschedulable != node->unschedulable)
+		tell(node, unschedulable ? "NodeNotSchedulable" : "NodeSchedulable");
+	node->unschedulable = unschedulable;
+	node->told = true;
 }
 
 /* By another hand: the node controller says Unknown of a node that was away. */
@@ -121,6 +125,14 @@ static bool is_overwritten(const struct node *node)
 	return false;
 }
 
+/* What the API shows of us, or is about to; NULL when we do not know yet. */
+static const Core__NodeStatus *status_before(const struct node *node)
+{
+	if (node->sent && !is_overwritten(node))
+		return node->status;
+	return node->seen ? node->seen->status : NULL;
+}
+
 static void compute_status(struct node *node)
 {
 	struct arena *arena = arena_new();
@@ -136,21 +148,19 @@ static void compute_status(struct node *node)
 		.runtime_was_ready = node->runtime_was_ready,
 		.runtime_is_down = runtime_is_down(node),
 		.images = node->images,
-		.before = node->status && !is_overwritten(node) ? node->status
-			  : node->seen                          ? node->seen->status
-								: NULL,
+		.before = status_before(node),
 		.now_s = clock_wall_s(),
 	};
 
 	if (node->options.health && node->options.health(node->options.owner, &unhealthy) < 0)
 		input.unhealthy = unhealthy.text;
-	Core__NodeStatus *status = node_status_compute(&input, arena);
-	if (node->started)
-		tell_changes(node, node->status_arena && node->was_ready ? input.before : NULL, status);
-	node->was_ready = node->started;
-	arena_free(node->status_arena);
+	struct arena *old = node->status_arena;
+	node->status = node_status_compute(&input, arena);
 	node->status_arena = arena;
-	node->status = status;
+	/* Before the runtime was asked, and before we know what is said of us, nothing of this is news. */
+	if (node->registered && node->seen && node->runtime_asked)
+		tell_changes(node, input.before);
+	arena_free(old);
 }
 
 static char *node_path(const struct node *node, struct arena *arena, const char *below)
@@ -170,10 +180,6 @@ static void status_sent(void *owner, const void *result, const struct err *err)
 	arena_free(node->sent_arena);
 	node->sent_arena = NULL;
 	node->sent = NULL;
-	if (err->code == -ENOENT) {
-		node->registered = false;
-		loop_timer_start(&node->register_timer, 0);
-	}
 }
 
 /* The API merges addresses by their type, so that of two InternalIPs one would be lost. */
@@ -208,6 +214,43 @@ static void send_status(struct node *node)
 	node->sent_ms = loop_now_ms(node->options.loop);
 }
 
+static void labels_mended(void *owner, const void *result, const struct err *err)
+{
+	struct node *node = owner;
+
+	node->labels_task = NULL;
+	if (err)
+		log_error(err, "Error updating node labels, will retry", NULL);
+}
+
+static bool has_label(const Core__Node *object, const char *key, const char *value)
+{
+	for (size_t i = 0; i < object->metadata->n_labels; i++)
+		if (str_eq(object->metadata->labels[i]->key, key))
+			return str_eq(object->metadata->labels[i]->value, value);
+	return false;
+}
+
+/* Two labels are put back whenever somebody takes them away. */
+static void mend_labels(struct node *node)
+{
+	_cleanup_arena_ struct arena *arena = arena_new();
+
+	if (node->labels_task || (has_label(node->seen, "kubernetes.io/os", "linux") &&
+				  has_label(node->seen, "kubernetes.io/arch", node->facts.architecture)))
+		return;
+	struct kube_ask ask = {
+		.method = "PATCH",
+		.path = node_path(node, arena, ""),
+		.content_type = KUBE_STRATEGIC_PATCH,
+		.json = arena_printf(
+			arena,
+			"{\"metadata\":{\"labels\":{\"kubernetes.io/os\":\"linux\",\"kubernetes.io/arch\":\"%s\"}}}",
+			node->facts.architecture),
+	};
+	node->labels_task = kube_ask(node->options.kube, &ask, labels_mended, node);
+}
+
 static void status_tick(void *owner)
 {
 	struct node *node = owner;
@@ -216,15 +259,18 @@ static void status_tick(void *owner)
 
 	compute_status(node);
 	bool ready = is_true(node->status, "Ready");
-	if (node->registered && !node->status_task) {
+	if (node->told)
+		mend_labels(node);
+	if (node->told && node->registered && !node->status_task) {
 		bool due = loop_now_ms(node->options.loop) - node->sent_ms >= report;
 
 		if (due || !node->sent || is_overwritten(node) || !node_status_is_same(node->sent, node->status))
 			send_status(node);
 	}
 	/* 4 % of jitter keeps many nodes apart. */
-	loop_timer_start(&node->status_timer, ready ? period + rand_below((uint32_t)MAX(period / 25, (int64_t)1))
-						    : MIN(period, (int64_t)FAST_STATUS_MS));
+	loop_timer_start(&node->status_timer, ready && node->told
+						      ? period + rand_below((uint32_t)MAX(period / 25, (int64_t)1))
+						      : MIN(period, (int64_t)FAST_STATUS_MS));
 }
 
 /* ---- the runtime ---- */
@@ -247,8 +293,9 @@ static void runtime_round(struct node *node);
 
 static void runtime_round_ended(struct node *node)
 {
+	node->runtime_asked = true;
 	loop_timer_start(&node->runtime_timer, RUNTIME_CHECK_MS);
-	if (!node->was_ready || !is_true(node->status, "Ready"))
+	if (!node->told || !is_true(node->status, "Ready"))
 		loop_timer_start(&node->status_timer, 0);
 }
 
@@ -493,18 +540,15 @@ static void own_set(void *owner, ProtobufCMessage *object, struct arena *arena)
 	node->seen = (Core__Node *)object;
 	node->seen_ms = loop_now_ms(node->options.loop);
 	lease_set_node_uid(node->lease, node->seen->metadata->uid);
+	if (!node->told)
+		loop_timer_start(&node->status_timer, 0);
 	node->options.seen(node->options.owner, node->seen);
 }
 
+/* Whoever takes a node out of its cluster does not want it back: only the next start registers it again. */
 static void own_gone(void *owner, const char *namespace_, const char *name, const char *uid)
 {
-	struct node *node = owner;
-
-	(void)namespace_;
-	(void)uid;
-	log_warn("The Node object was deleted; registering again", "node", name, NULL);
-	node->registered = false;
-	loop_timer_start(&node->register_timer, REGISTER_FIRST_MS);
+	log_warn("The Node object was deleted", "node", name, NULL);
 }
 
 /* ---- life ---- */
@@ -552,7 +596,6 @@ void node_start(struct node *node)
 		.gone = own_gone,
 	};
 
-	node->started = true;
 	node->runtime_good_ms = loop_now_ms(node->options.loop);
 	node->watch = kube_listwatch_new(node->options.kube, &spec);
 	lease_start(node->lease);
