@@ -22,6 +22,19 @@ refuses() { # WHAT REGEX FLAG...
 }
 config
 refuses "unknown flag" 'unknown flag: --no-such-flag' --no-such-flag
+refuses "a word among flags" 'unknown command run' --max-pods 5 run --max-pods=6
+refuses "a drop-in folder that is none" 'failed to walk through kubelet dropin directory .*/none.*no such file' --config-dir /none
+mkdir -p "$WORK/dropins"
+dropin() { # NAME LINE
+	printf 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n%s\n' "$2" >"$WORK/dropins/$1"
+}
+dropin 10-pods.conf 'maxPods: -2'
+dropin 20-port.conf 'port: 70001'
+dropin 30-none.yaml 'eventBurst: -1'
+refuses "drop-ins" 'error: \[invalid configuration: maxPods \(--max-pods\) -2 must not be a negative number, invalid configuration: port \(--port\) 70001 must be between 1 and 65535, inclusive\]' \
+	--config-dir "$WORK/dropins"
+config -e '$a memorySwap: \&swap {swapBehavior: Foo}\nextra: {<<: *swap}'
+refuses "a rule behind an anchor" 'memorySwap.swapBehavior .*Foo.* must be one of'
 rm "$WORK/config.yaml"
 refuses "no config" "failed to load kubelet config file.*$WORK/config.yaml.*no such file"
 echo 'kind: [' >"$WORK/config.yaml"

@@ -65,6 +65,7 @@ static const struct {
 	{ &config__cluster__descriptor, "certificate_authority_data", "certificate-authority-data" },
 	{ &config__cluster__descriptor, "proxy_url", "proxy-url" },
 	{ &config__cluster__descriptor, "disable_compression", "disable-compression" },
+	{ &config__user__descriptor, "auth_provider", "auth-provider" },
 	{ &config__user__descriptor, "client_certificate", "client-certificate" },
 	{ &config__user__descriptor, "client_certificate_data", "client-certificate-data" },
 	{ &config__user__descriptor, "client_key", "client-key" },

@@ -2,6 +2,7 @@
 #include "pkg/kube/kubeconfig.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "config/kubeconfig.pb-c.h"
 #include "pkg/base/base.h"
@@ -86,6 +87,11 @@ static int fill(struct kubeconfig *config, const char *path, const Config__Kubec
 	config->insecure = cluster->insecure_skip_tls_verify;
 	int code = take_pem(config->arena, path, &cluster->certificate_authority_data, cluster->certificate_authority,
 			    &config->ca, NULL, err);
+	if (code == 0 && config->ca && config->insecure)
+		return err_set(err, -EINVAL,
+			       "specifying a root certificates file with the insecure flag is not allowed");
+	if (code == 0 && config->ca && !strstr(config->ca, "-----BEGIN "))
+		return err_set(err, -EINVAL, "unable to load root certificates: unable to parse bytes as PEM block");
 	if (code < 0 || !user)
 		return code;
 	code = take_pem(config->arena, path, &user->client_certificate_data, user->client_certificate,
@@ -97,9 +103,14 @@ static int fill(struct kubeconfig *config, const char *path, const Config__Kubec
 		return code;
 	if (!config->certificate != !config->key)
 		return err_set(err, -EINVAL, "a client certificate and its key must be given together");
+	if (user->exec || user->auth_provider)
+		return err_set(err, -EINVAL, "exec and auth-provider of user \"%s\" are not supported", context->user);
 	config->token = str_empty(user->token) ? NULL : arena_strdup(config->arena, user->token);
 	if (!str_empty(user->tokenfile))
 		config->token_file = arena_strdup(config->arena, beside(config->arena, path, user->tokenfile));
+	/* It is read anew at each use; but who starts without one has made a mistake. */
+	if (config->token_file && access(config->token_file, R_OK) < 0)
+		return err_errno(err, "open %s", config->token_file);
 	return 0;
 }
 

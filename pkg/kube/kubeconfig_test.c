@@ -23,11 +23,11 @@ static char *write_file(const char *name, const char *text)
 TEST(data_wins_over_files_and_paths_are_beside_the_config)
 {
 	_cleanup_free_ char *key = write_file("key.pem", "KEY");
+	_cleanup_free_ char *token = write_file("token", "t");
 	_cleanup_free_ char *path = write_file(
 		"config", HEAD CONTEXT CLUSTER
 		"users:\n- name: u\n  user:\n    client-certificate-data: Q0VSVA==\n    client-certificate: nowhere\n"
 		"    client-key: key.pem\n    tokenFile: token\n");
-	_cleanup_free_ char *token = xasprintf("%s/token", test_folder());
 	struct kubeconfig *config;
 	struct err err;
 
@@ -58,6 +58,22 @@ TEST(what_is_wrong_is_said)
 		  "must be given together" },
 		{ "file is missing", HEAD CONTEXT CLUSTER "users:\n- name: u\n  user: {client-certificate: nowhere}\n",
 		  "nowhere" },
+		{ "a program to ask", HEAD CONTEXT CLUSTER "users:\n- name: u\n  user: {exec: {command: /bin/login}}\n",
+		  "exec and auth-provider of user \"u\" are not supported" },
+		{ "another way to ask",
+		  HEAD CONTEXT CLUSTER "users:\n- name: u\n  user: {auth-provider: {name: gcp}}\n",
+		  "exec and auth-provider of user \"u\" are not supported" },
+		{ "no token", HEAD CONTEXT CLUSTER "users:\n- name: u\n  user: {tokenFile: /nonexistent/token}\n",
+		  "open /nonexistent/token: no such file or directory" },
+		{ "no certificate of the server",
+		  HEAD CONTEXT
+		  "clusters:\n- name: k\n  cluster: {server: 'https://a', certificate-authority-data: eA==}\n"
+		  "users:\n- name: u\n  user: {}\n",
+		  "unable to parse bytes as PEM block" },
+		{ "trusted without a look",
+		  HEAD CONTEXT "clusters:\n- name: k\n  cluster: {server: 'https://a', insecure-skip-tls-verify: true, "
+			       "certificate-authority-data: eA==}\nusers:\n- name: u\n  user: {}\n",
+		  "specifying a root certificates file with the insecure flag is not allowed" },
 		{ "no YAML", "a: [", "error loading config file" },
 	};
 
