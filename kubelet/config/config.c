@@ -9,6 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "kubelet/config/amounts.h"
 #include "kubelet/config/argv.h"
 #include "kubelet/config/dropin.h"
 #include "kubelet/config/features.h"
@@ -605,7 +606,7 @@ static int finish(struct parsing *parsing, struct err *err)
 			       "failed to validate kubelet configuration, error: %s, path: "
 			       "&TypeMeta{Kind:,APIVersion:,}",
 			       arena_strdup(config->arena, err->text));
-	return 0;
+	return amounts_check(config->kubelet, err);
 }
 
 int config_load(int argc, char **argv, struct config **ret_config, struct err *err)

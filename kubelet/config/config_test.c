@@ -170,6 +170,23 @@ static const struct {
 	  "failed to load kubelet config file, path: /nonexistent, error: failed to load Kubelet config file "
 	  "/nonexistent, error failed to read kubelet config file \"/nonexistent\", error: cannot open "
 	  "/nonexistent: no such file or directory" },
+	{ "a resource that cannot be reserved", kubeadm_file, "--kube-reserved=gpu=1",
+	  "failed to run Kubelet: --kube-reserved value failed to parse: cannot reserve \"gpu\" resource" },
+	{ "no amount", kubeadm_file, "--system-reserved=cpu=x",
+	  "failed to run Kubelet: --system-reserved value failed to parse: failed to parse quantity \"x\" for \"cpu\" "
+	  "resource: quantities must match the regular expression "
+	  "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'" },
+	{ "less than nothing", kubeadm_file, "--kube-reserved=memory=-1Gi",
+	  "failed to run Kubelet: --kube-reserved value failed to parse: resource quantity for \"memory\" cannot be "
+	  "negative: -1Gi" },
+	{ "an unknown signal", kubeadm_file, "--eviction-hard=foo<5",
+	  "failed to run Kubelet: unsupported eviction signal foo" },
+	{ "more than all", kubeadm_file, "--eviction-hard=memory.available<101%",
+	  "failed to run Kubelet: eviction percentage threshold memory.available must be <= 100%: 101%" },
+	{ "less than none", kubeadm_file, "--eviction-hard=memory.available<-5%",
+	  "failed to run Kubelet: eviction percentage threshold memory.available must be >= 0%: -5%" },
+	{ "no threshold", kubeadm_file, "--eviction-hard=memory.available<0",
+	  "failed to run Kubelet: eviction threshold memory.available must be positive: 0" },
 	{ "cloud provider", kubeadm_file, "--cloud-provider=aws",
 	  "cloud provider aws was specified, but built-in cloud providers are disabled. Please set "
 	  "--cloud-provider=external and migrate to an external cloud provider" },

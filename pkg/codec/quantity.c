@@ -92,8 +92,13 @@ int quantity_parse(const char *text, struct quantity *ret_quantity, struct err *
 	}
 	/* Upstream wants no digit: "m" is zero. */
 	const struct suffix *suffix = find_suffix(at, &exponent);
-	if (!suffix)
-		return err_set(err, -EINVAL, "unable to parse quantity's suffix");
+	if (!suffix) {
+		const char *end = at + strspn(at, "eEinumkKMGTP");
+
+		end += *end == '-' || *end == '+';
+		end += strspn(end, "0123456789");
+		return err_set(err, -EINVAL, "%s", *end ? format : "unable to parse quantity's suffix");
+	}
 	value = scaled(value, scale, suffix);
 	*ret_quantity = (struct quantity){ .nano = negative ? -value : value, .format = suffix->format };
 	return 0;

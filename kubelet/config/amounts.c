@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubelet/config/amounts.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pkg/base/base.h"
+#include "pkg/codec/quantity.h"
+
+static bool is_one_of(const char *word, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(word, words[i]))
+			return true;
+	return false;
+}
+
+static int check_reserved(const char *resource, const char *amount, struct err *err)
+{
+	static const char *const known[] = { "cpu", "memory", "ephemeral-storage", "pid" };
+	struct quantity quantity;
+
+	if (!is_one_of(resource, known, ARRAY_LEN(known)))
+		return err_set(err, -EINVAL, "cannot reserve \"%s\" resource", resource);
+	if (str_empty(amount))
+		return err_set(err, -EINVAL,
+			       "failed to parse quantity \"\" for \"%s\" resource: quantities must match the regular "
+			       "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+			       resource);
+	if (quantity_parse(amount, &quantity, err) < 0)
+		return err_wrap(err, "failed to parse quantity \"%s\" for \"%s\" resource", amount, resource);
+	if (quantity.nano < 0)
+		return err_set(err, -EINVAL, "resource quantity for \"%s\" cannot be negative: %s", resource, amount);
+	return 0;
+}
+
+static int check_percentage(const char *signal, const char *value, struct err *err)
+{
+	char *end;
+	double percent = strtod(value, &end);
+
+	if (end == value || *end != '%')
+		return err_set(err, -EINVAL, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+			       (int)strcspn(value, "%"), value);
+	if (percent < 0)
+		return err_set(err, -EINVAL, "eviction percentage threshold %s must be >= 0%%: %s", signal, value);
+	if (percent > 100)
+		return err_set(err, -EINVAL, "eviction percentage threshold %s must be <= 100%%: %s", signal, value);
+	return 0;
+}
+
+static int check_threshold(const char *signal, const char *value, struct err *err)
+{
+	static const char *const known[] = {
+		"memory.available",   "nodefs.available",      "nodefs.inodesFree",      "imagefs.available",
+		"imagefs.inodesFree", "containerfs.available", "containerfs.inodesFree", "allocatableMemory.available",
+		"pid.available",
+	};
+	struct quantity quantity;
+
+	if (!is_one_of(signal, known, ARRAY_LEN(known)))
+		return err_set(err, -EINVAL, "unsupported eviction signal %s", signal);
+	if (str_has_suffix(value, "%"))
+		return check_percentage(signal, value, err);
+	if (str_empty(value))
+		return err_set(err, -EINVAL,
+			       "quantities must match the regular expression "
+			       "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+	if (quantity_parse(value, &quantity, err) < 0)
+		return err->code;
+	if (quantity.nano <= 0)
+		return err_set(err, -EINVAL, "eviction threshold %s must be positive: %s", signal, value);
+	return 0;
+}
+
+int amounts_check(const Config__KubeletConfiguration *config, struct err *err)
+{
+	for (size_t i = 0; i < config->n_kubereserved; i++)
+		if (check_reserved(config->kubereserved[i]->key, config->kubereserved[i]->value, err) < 0)
+			return err_wrap(err, "failed to run Kubelet: --kube-reserved value failed to parse");
+	for (size_t i = 0; i < config->n_systemreserved; i++)
+		if (check_reserved(config->systemreserved[i]->key, config->systemreserved[i]->value, err) < 0)
+			return err_wrap(err, "failed to run Kubelet: --system-reserved value failed to parse");
+	for (size_t i = 0; i < config->n_evictionhard; i++)
+		if (check_threshold(config->evictionhard[i]->key, str_or(config->evictionhard[i]->value, ""), err) < 0)
+			return err_wrap(err, "failed to run Kubelet");
+	return 0;
+}
