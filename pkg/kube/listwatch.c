@@ -16,6 +16,8 @@
 enum {
 	BACKOFF_FIRST_MS = 800, /* client-go's two */
 	BACKOFF_LAST_MS = 30000,
+	REFUSED_FIRST_MS = 50, /* before the first answer: 50, 100, 200, 400 ms, then as after any failure */
+	REFUSED_LAST_MS = 400,
 	WATCH_MIN_S = 300,     /* the server ends a watch after a random time between this and its double */
 	SHORT_WATCH_MS = 1000, /* one that ends sooner is suspicious: the next one waits as long; client-go's time */
 	BACKOFF_RESET_MS = 120000, /* a watch that held so long was well, client-go's time */
@@ -35,7 +37,7 @@ struct kube_listwatch {
 	uint64_t round;
 	struct task *task; /* list or watch that is out */
 	struct loop_timer again;
-	int64_t backoff_ms, started_ms;
+	int64_t backoff_ms, refused_ms, started_ms;
 	bool synced, relist, freed, progressed;
 	bool calling; /* the owner is being called with no request out: it may free us there */
 };
@@ -161,8 +163,22 @@ static void free_now(struct kube_listwatch *lw)
 	free(lw);
 }
 
+/* Whoever decides what a node may see learns of a pod, and of what it names, a moment later than the node itself. */
+static bool is_early(struct kube_listwatch *lw, const struct err *err)
+{
+	if (lw->synced || err->code != -EACCES || lw->refused_ms >= REFUSED_LAST_MS)
+		return false;
+	lw->refused_ms = rate_back_off(lw->refused_ms, REFUSED_FIRST_MS, REFUSED_LAST_MS);
+	return true;
+}
+
 static void failed(struct kube_listwatch *lw, const struct err *err)
 {
+	if (is_early(lw, err)) {
+		log_v(2, "Failed to list for the first time", "err", err->text, "path", lw->path, NULL);
+		start_later(lw, lw->refused_ms);
+		return;
+	}
 	if (err->code == -ESTALE) { /* versions get old, that is no failure */
 		lw->relist = true;
 		log_v(2, "A watch is too old", "path", lw->path, "query", str_or(lw->query, ""), NULL);

@@ -238,6 +238,25 @@ TEST(goes_on_after_refusals_lost_connections_and_garbage)
 	end(&world);
 }
 
+static void refusing(struct world *world, struct fake_call *call)
+{
+	if (call->number < 4)
+		fake_answer(call, 403, "", STATUS(403, "Forbidden", "no relationship found"));
+	else if (call->number == 4)
+		fake_answer(call, 200, "", LIST("5", POD("a", "u1", "3")));
+	else
+		fake_begin(call);
+}
+
+TEST(a_first_list_that_is_refused_is_soon_tried_again)
+{
+	struct world world = { 0 };
+
+	run(&world, refusing, "W5");
+	CHECK_STR("story", buf_text(&world.log), "L0 L0 L0 L0 L0 +a3 synced W5");
+	end(&world);
+}
+
 static void one_list(struct world *world, struct fake_call *call)
 {
 	fake_answer(call, 200, "", LIST("5", POD("a", "u1", "3") "," POD("b", "u2", "4")));
