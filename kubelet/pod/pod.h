@@ -96,6 +96,8 @@ void pods_gone(struct pods *pods, const char *uid);
  */
 void pods_found(struct pods *pods, const char *uid);
 
+bool pods_know(const struct pods *pods, const char *uid); /* also of one that is going */
+
 void pods_poke(struct pods *pods, const char *uid);    /* the runtime has something new of it */
 void pods_refresh(struct pods *pods, const char *uid); /* so have its volumes' sources */
 void pods_run(struct pods *pods);                      /* does what is due; called by the world's clock */

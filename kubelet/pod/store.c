@@ -160,6 +160,11 @@ void pods_found(struct pods *pods, const char *uid)
 	poke(worker);
 }
 
+bool pods_know(const struct pods *pods, const char *uid)
+{
+	return map_get(pods->workers, uid) != NULL;
+}
+
 void pods_poke(struct pods *pods, const char *uid)
 {
 	struct worker *worker = get(pods, uid);

@@ -464,6 +464,14 @@ static void found(void *owner, const char *uid)
 	pods_found(world->pods, uid);
 }
 
+static bool is_known(void *owner, const char *uid)
+{
+	struct world *world = owner;
+
+	return pods_know(world->pods, uid) || pleg_get(world->options.pleg, uid) ||
+	       pleg_is_unread(world->options.pleg, uid);
+}
+
 static void look_for_orphans(void *owner)
 {
 	struct world *world = owner;
@@ -477,6 +485,7 @@ static void look_for_orphans(void *owner)
 		log_error(&err, "Failed to look for folders of pods", NULL);
 	if (cm_each_pod(world->options.cm, found, world, &err) < 0)
 		log_error(&err, "Failed to look for cgroups of pods", NULL);
+	runtime_remove_lost_logs(world->runtime, is_known, world);
 	loop_timer_start(&world->housekeeping, HOUSEKEEPING_MS);
 }
 

@@ -305,12 +305,19 @@ static void add_sandbox(const char *uid)
 	labels_set_sandbox(pod, sandbox->config, fake.arena);
 }
 
+static const char *log_folder(const char *name)
+{
+	return arena_printf(bench.arena, "%s/logs/%s", test_folder(), name);
+}
+
 TEST(what_no_pod_knows_goes_wherever_it_is)
 {
 	char path[PATH_MAX];
 	struct err err;
 
 	begin();
+	CHECK_OK(dir_make_all(log_folder("shop_gone_u-5/c"), 0755, &err), &err);
+	CHECK_OK(dir_make_all(log_folder("shop_other"), 0755, &err), &err);
 	add_sandbox("u-1");
 	CHECK_OK(volumes_make_pod_dir(bench.volumes, "u-2", path, &err), &err);
 	snprintf(bench.cgroups[1], sizeof bench.cgroups[1], "u-3");
@@ -318,8 +325,9 @@ TEST(what_no_pod_knows_goes_wherever_it_is)
 	set_pod("u-4", "", "");
 	WAIT("runs", runs());
 	test_run(bench.loop, TURN_MS);
-	CHECK("nothing goes before the sources are read",
-	      fake.sandboxes[0].ready && has_dir("u-2") && *bench.cgroups[1]);
+	CHECK("nothing goes before the sources are read", fake.sandboxes[0].ready && has_dir("u-2") &&
+								  *bench.cgroups[1] &&
+								  access(log_folder("shop_gone_u-5"), F_OK) == 0);
 
 	world_sources_ready(bench.world);
 	WAIT("all that is left is the pod's", pods_count(bench.pods) == 1);
@@ -328,6 +336,9 @@ TEST(what_no_pod_knows_goes_wherever_it_is)
 	CHECK("folder", !has_dir("u-2") && has_dir("u-4"));
 	CHECK("cgroup", !*bench.cgroups[1] && *bench.cgroups[0]);
 	CHECK("it runs on", runs());
+	CHECK_INT("logs", access(log_folder("shop_gone_u-5"), F_OK), ==, -1);
+	CHECK_INT("its own logs", access(log_folder("shop_web_u-4"), F_OK), ==, 0);
+	CHECK_INT("no pod's", access(log_folder("shop_other"), F_OK), ==, 0);
 
 	snprintf(bench.cgroups[1], sizeof bench.cgroups[1], "u-3");
 	WAIT("looked at again and again", !*bench.cgroups[1]);

@@ -444,3 +444,21 @@ struct task *runtime_remove_pod(struct runtime *runtime, const struct runtime_po
 							       observed->name, observed->uid, arena);
 	return &removal->action.task;
 }
+
+void runtime_remove_lost_logs(struct runtime *runtime, bool (*is_known)(void *owner, const char *uid), void *owner)
+{
+	const char *folder = runtime->options.pod_logs_dir;
+	_cleanup_dir_ DIR *logs = opendir(folder);
+
+	for (struct dirent *entry; logs && (entry = readdir(logs));) {
+		const char *uid = strrchr(entry->d_name, '_'); /* namespace_name_uid, none of which has one */
+		struct err err;
+
+		if (!uid || strchr(entry->d_name, '_') == uid || uid[1] == 0 || is_known(owner, uid + 1))
+			continue;
+		_cleanup_free_ char *path = xasprintf("%s/%s", folder, entry->d_name);
+
+		if (dir_remove_all(path, &err) < 0)
+			log_error(&err, "Failed to remove the logs of a pod that is gone", "path", path, NULL);
+	}
+}

@@ -156,6 +156,12 @@ struct task *runtime_remove_container(struct runtime *runtime, const struct runt
 struct task *runtime_remove_pod(struct runtime *runtime, const struct runtime_pod *observed, task_done_fn *done,
 				void *owner);
 
+/*
+ * Log folders of pods that nobody knows: of one that never got a sandbox nothing else is left. In place, as they hold
+ * little. What is no pod's folder stays.
+ */
+void runtime_remove_lost_logs(struct runtime *runtime, bool (*is_known)(void *owner, const char *uid), void *owner);
+
 /* How long a container of the pod waits for its stop, as users set it: deletion, else spec, else 30 s. At least 1. */
 int64_t runtime_grace_s(const Core__Pod *pod);
 
