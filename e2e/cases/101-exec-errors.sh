@@ -17,6 +17,7 @@ refused() {
 errors() {
 	refused 'no such file or directory' c -- /no/such/program
 	refused 'permission denied|[Ee]xec failed' c -- /etc/passwd
+	refused 'grpc: error while marshaling: string field contains invalid UTF-8' c -- echo $'\xff'
 	refused 'container nope is not valid for pod c|container not found \("nope"\)' c -c nope -- true
 	refused 'pods "none" not found' none -- true
 	refused 'cannot exec into a container in a completed pod; current phase is Succeeded' ended -- true

@@ -33,3 +33,10 @@ kubectl logs log -c long >"$WORK/long"
 expect "a long line" "$(head -n 1 "$WORK/long" | tr -d 'x' | wc -c) $(head -n 1 "$WORK/long" | wc -c)" "1 50001"
 expect "the rest" "$(tail -n +2 "$WORK/long" | od -An -tx1 | tr -d ' ')" 63720ae90a
 expect "all containers" "$(kubectl logs log --all-containers --prefix | grep -o '\[pod/log/' | wc -l)" 10
+# What other runtimes write, and what none does.
+id=$(get log '.status.containerStatuses[] | select(.name == "long") | .containerID | sub("containerd://"; "")')
+file=$(crictl inspect "$id" | jq -r .status.logPath)
+printf '2026-01-01T00:00:00.1+00:00 stdout F utc\n' >"$file"
+expect "a time without Z" "$(kubectl logs log -c long --timestamps)" "2026-01-01T00:00:00.100000000Z utc"
+printf 'what\t"\n' >"$file"
+expect "no log" "$(kubectl logs log -c long)" 'failed to get parse function: unsupported log format: "what\t\"\n"'
