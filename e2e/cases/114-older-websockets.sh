@@ -20,3 +20,8 @@ for protocol in channel.k8s.io base64.channel.k8s.io v4.channel.k8s.io v4.base64
 		grep -q '^3 .*3' <<<"$answer" || fail "$protocol status: $answer"
 	done
 done
+for protocol in v4.channel.k8s.io v4.base64.channel.k8s.io; do
+	# Who leaves is told nothing more: neither a status nor that there was none.
+	answer=$(ask "${kubelet[@]}" "/exec/$NS/c/c?command=sh&command=-c&command=echo+out%3Bexec+cat&input=1&output=1" $protocol close)
+	expect "$protocol closed by the client" "$answer" "1 out"
+done

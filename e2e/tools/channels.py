@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speaks the older WebSocket channel protocols, as browsers and the conformance suite do.
 
-channels.py HOST PORT CERT KEY PATH PROTOCOL   prints "CHANNEL TEXT" for each channel, its frames joined
+channels.py HOST PORT CERT KEY PATH PROTOCOL [close]   prints "CHANNEL TEXT" for each channel, its frames joined
+
+With "close" it says the end itself as soon as something has come on a channel.
 """
 
 import base64
@@ -13,6 +15,7 @@ import struct
 import sys
 
 host, port, cert, key, path, protocol = sys.argv[1:7]
+closes = sys.argv[7:] == ["close"]
 context = ssl.create_default_context()
 context.check_hostname = False
 context.verify_mode = ssl.CERT_NONE
@@ -68,5 +71,8 @@ while need(2):
     else:
         channel, text = payload[0], payload[1:]
     channels[channel] = channels.get(channel, b"") + text
+    if closes and text:
+        sock.sendall(b"\x88\x82\0\0\0\0\x03\xe8")
+        closes = False
 for channel in sorted(channels):
     print(channel, channels[channel].decode("latin-1").strip())

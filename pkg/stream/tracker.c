@@ -34,6 +34,7 @@ struct tracker {
 	bool has_status; /* v4 and later: a status always comes; before, silence is success */
 	bool is_base64;
 	bool status_passed, ended_silently;
+	bool client_closed; /* WebSocket: it has said the end itself, and waits for no status */
 
 	/* towards the client */
 	uint64_t long_left; /* bytes of a long frame that have not passed */
@@ -41,10 +42,10 @@ struct tracker {
 	bool in_message; /* WebSocket: a message is open, its final fragment has not passed */
 	bool message_is_error;
 
-	/* SPDY towards the server */
+	/* towards the server */
 	bool blind;           /* the client's frames make no sense */
 	struct buf client;    /* a frame's head, or a control frame with a header block */
-	uint32_t client_skip; /* bytes of a frame that nobody looks at */
+	uint64_t client_skip; /* bytes of a frame that nobody looks at */
 	z_stream inflater;
 	bool inflating;
 	struct spdy_stream error, output, errors; /* streamtype error, stdout, stderr */
@@ -195,20 +196,69 @@ static bool see_header_block(struct tracker *tracker, int kind)
 	return true;
 }
 
+/* The size of the head of a WebSocket frame, 0 while it is not complete, and how much follows it. */
+static size_t websocket_head(const unsigned char *at, size_t size, uint64_t *ret_length)
+{
+	uint64_t length;
+	size_t head = 2;
+
+	if (size < 2)
+		return 0;
+	length = at[1] & 127;
+	if (length == 126)
+		head = 4;
+	else if (length == 127)
+		head = 10;
+	if (at[1] & 128) /* servers do not mask; the mask would be in the way of the channel only */
+		head += 4;
+	if (size < head)
+		return 0;
+	if (length == 126)
+		length = (uint64_t)at[2] << 8 | at[3];
+	else if (length == 127)
+		length = (uint64_t)get_be32(at + 2) << 32 | get_be32(at + 6);
+	*ret_length = length & INT64_MAX;
+	return head;
+}
+
+/* Only its Close is of interest: what the runtime does after it is no breaking off. */
+static void websocket_from_client(struct tracker *tracker, const char *in, size_t size)
+{
+	while (size && !tracker->client_closed) {
+		size_t part = (size_t)MIN((uint64_t)size, tracker->client_skip);
+		uint64_t length;
+
+		in += part;
+		size -= part;
+		tracker->client_skip -= part;
+		if (!size)
+			return;
+		buf_putc(&tracker->client, *in++);
+		size--;
+		if (!websocket_head((const unsigned char *)tracker->client.bytes, tracker->client.size, &length))
+			continue;
+		tracker->client_closed = (tracker->client.bytes[0] & 15) == WS_CLOSE;
+		tracker->client_skip = length;
+		buf_clear(&tracker->client);
+	}
+}
+
 void tracker_from_client(struct tracker *tracker, const void *bytes, size_t size)
 {
 	const char *in = bytes;
 
+	if (tracker->wire == WIRE_WEBSOCKET && tracker->is_command)
+		websocket_from_client(tracker, bytes, size);
 	if (tracker->wire != WIRE_SPDY || !tracker->is_command)
 		return;
 	while (size && !tracker->blind) {
 		const unsigned char *head;
-		size_t part = MIN(size, (size_t)tracker->client_skip), want = SPDY_HEAD_BYTES;
+		size_t part = (size_t)MIN((uint64_t)size, tracker->client_skip), want = SPDY_HEAD_BYTES;
 		int kind;
 
 		in += part;
 		size -= part;
-		tracker->client_skip -= (uint32_t)part;
+		tracker->client_skip -= part;
 		if (!size)
 			break;
 		if (tracker->client.size >= SPDY_HEAD_BYTES) {
@@ -253,7 +303,7 @@ static struct spdy_stream *stream_of(struct tracker *tracker, uint32_t id)
 /* Without a status so far, and this frame would end the stream that it belongs on. */
 static bool ends_silently(struct tracker *tracker, bool ends_error_stream)
 {
-	if (!ends_error_stream || tracker->status_passed || !tracker->is_command)
+	if (!ends_error_stream || tracker->status_passed || tracker->client_closed || !tracker->is_command)
 		return false;
 	if (tracker->has_status) {
 		tracker->ended_silently = true;
@@ -300,27 +350,14 @@ static uint64_t spdy_frame(struct tracker *tracker, const unsigned char *at, siz
 static uint64_t websocket_frame(struct tracker *tracker, const unsigned char *at, size_t size, bool *holds,
 				bool *status)
 {
-	uint64_t length, head = 2;
-	int opcode;
+	uint64_t length;
+	size_t head = websocket_head(at, size, &length);
 	bool is_error = tracker->message_is_error;
+	int opcode;
 
-	if (size < 2)
+	if (!head)
 		return 0;
 	opcode = at[0] & 15;
-	length = at[1] & 127;
-	if (length == 126)
-		head = 4;
-	else if (length == 127)
-		head = 10;
-	if (at[1] & 128) /* servers do not mask; the mask would be in the way of the channel only */
-		head += 4;
-	if (size < head)
-		return 0;
-	if (length == 126)
-		length = (uint64_t)at[2] << 8 | at[3];
-	else if (length == 127)
-		length = (uint64_t)get_be32(at + 2) << 32 | get_be32(at + 6);
-	length &= INT64_MAX;
 	if (opcode == WS_CLOSE) {
 		*holds = ends_silently(tracker, true);
 		return head + length;
@@ -392,7 +429,7 @@ bool tracker_ends_without_status(const struct tracker *tracker)
 
 bool tracker_needs_status(const struct tracker *tracker)
 {
-	return tracker->is_command && tracker->wire != WIRE_BYTES && !tracker->status_passed;
+	return tracker->is_command && tracker->wire != WIRE_BYTES && !tracker->status_passed && !tracker->client_closed;
 }
 
 /* ---- the end that we make ---- */

@@ -7,6 +7,8 @@
  * frame ends and whether the command's own status has passed; when the runtime's side breaks before, it makes the
  * frames that tell the client of the failure. It changes nothing else, and holds back no more than one frame of 64 KiB.
  *
+ * A WebSocket client that has sent its Close has left: nothing is made up for it.
+ *
  * SPDY/3.1 (error stream found in the client's SYN_STREAMs) and the WebSocket channel protocols (channel 3). Pure.
  */
 #include <stdbool.h>

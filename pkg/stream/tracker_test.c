@@ -133,7 +133,8 @@ TEST(sessions_and_what_a_break_adds)
 			_cleanup_buf_ struct buf out = BUF_INIT(1 << 20), added = BUF_INIT(1 << 20);
 			static const char opening[] = SYN_ERROR SYN_STDOUT;
 
-			for (size_t at = 0; at < sizeof opening - 1; at += by_byte ? 1 : sizeof opening - 1)
+			for (size_t at = 0; *rows[i].upgrade == 'S' && at < sizeof opening - 1;
+			     at += by_byte ? 1 : sizeof opening - 1)
 				tracker_from_client(tracker, opening + at, by_byte ? 1 : sizeof opening - 1);
 			pass(tracker, rows[i].server, rows[i].size, by_byte, &out);
 			CHECK_MEM(rows[i].rule, out.bytes, out.size, rows[i].server, rows[i].passes);
@@ -186,6 +187,38 @@ TEST(a_long_frame_streams_and_is_filled)
 	      added.size > 30008 && memcmp(added.bytes + 30008, "\x00\x00\x00\x01\x01", 5) == 0);
 	free(frame);
 	tracker_free(tracker);
+}
+
+TEST(a_client_that_has_closed_waits_for_no_status)
+{
+	static const struct {
+		const char *rule, *client;
+		size_t size;
+		bool closed;
+	} rows[] = {
+		{ "close", BYTES("\x88\x82\1\2\3\4\x02\xea"), true },
+		{ "behind input", BYTES("\x82\x83\1\2\3\4\x88\x88\x88\x88\x80\1\2\3\4"), true },
+		{ "behind a long frame that came in part", BYTES("\x82\xff\0\0\0\0\0\1\0\0\1\2\3\4\x88\x80\1\2\3\4"),
+		  false },
+		{ "what looks like one in input", BYTES("\x82\x86\1\2\3\4\x88\x80\1\2\3\4"), false },
+		{ "a ping", BYTES("\x89\x80\1\2\3\4"), false },
+		{ "half of a head", BYTES("\x88\x80\1\2\3"), false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (size_t step = 1; step <= rows[i].size; step += rows[i].size - 1) {
+			struct tracker *tracker = make("websocket", "v4.channel.k8s.io", true);
+			_cleanup_buf_ struct buf out = BUF_INIT(1 << 20), added = BUF_INIT(1 << 20);
+
+			for (size_t at = 0; at < rows[i].size; at += step)
+				tracker_from_client(tracker, rows[i].client + at, MIN(step, rows[i].size - at));
+			pass(tracker, BYTES(WS_OUT WS_CLOSE_FRAME), false, &out);
+			CHECK_INT(rows[i].rule, out.size, ==, rows[i].closed ? 10 : 6);
+			CHECK_INT(rows[i].rule, tracker_ends_without_status(tracker), ==, !rows[i].closed);
+			CHECK(rows[i].rule, tracker_break(tracker, "x", &added));
+			CHECK_INT(rows[i].rule, added.size == 0, ==, rows[i].closed);
+			tracker_free(tracker);
+		}
 }
 
 TEST(sessions_where_nothing_is_made_up)
