@@ -22,6 +22,7 @@
 #include "pkg/cri/cri.h"
 #include "pkg/kube/event.h"
 #include "pkg/kube/kube.h"
+#include "pkg/sys/mount.h"
 
 enum {
 	LIMIT_NODE_AGAIN_MS = 60000, /* upstream's: pods may have to shrink first */
@@ -329,6 +330,8 @@ static int make_folders(struct kubelet *kubelet, struct err *err)
 	const char *records = image_records_dir(kubelet);
 	int r = dir_make_all(kubelet->options.config->root_dir, 0750, err);
 
+	if (r == 0 && mount_make_shared(kubelet->options.config->root_dir, err) < 0)
+		r = err_wrap(err, "error configuring root directory");
 	if (r < 0 || !records)
 		return r;
 	r = runtime_make_folders(records, err);

@@ -4,9 +4,14 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+
+#include "pkg/base/base.h"
+#include "pkg/base/log.h"
+#include "pkg/sys/mountinfo.h"
 
 int mount_tmpfs(const char *target, int64_t size_bytes, struct err *err)
 {
@@ -40,6 +45,48 @@ int mount_is_point(const char *target, struct err *err)
 	if (stat(target, &here) < 0 || stat(parent, &above) < 0)
 		return err_errno(err, "cannot look at %s", target);
 	return here.st_dev != above.st_dev;
+}
+
+enum mount_sharing mount_sharing(const char *table, size_t size, const char *folder)
+{
+	size_t own = strcmp(folder, "/") == 0 ? 0 : strlen(folder), best = 0;
+	bool is_shared = false, covers = false;
+	struct mountinfo_line line;
+
+	for (size_t at = 0; mountinfo_next(table, size, &at, &line);) {
+		size_t above = strcmp(line.target, "/") == 0 ? 0 : strlen(line.target);
+
+		covers |= above > own && strncmp(line.target, folder, own) == 0 && line.target[own] == '/';
+		/* The nearest one, and of several at one place the last, which is on top. */
+		if (above < best || above > own || strncmp(folder, line.target, above) != 0 ||
+		    (above < own && folder[above] != '/'))
+			continue;
+		best = above;
+		is_shared = line.is_shared;
+	}
+	return is_shared ? MOUNT_IS_SHARED : covers ? MOUNT_IS_COVERED : MOUNT_IS_PRIVATE;
+}
+
+int mount_make_shared(const char *folder, struct err *err)
+{
+	_cleanup_buf_ struct buf table = BUF_INIT(MOUNTINFO_MAX);
+	_cleanup_free_ char *path = realpath(folder, NULL);
+	enum mount_sharing sharing;
+
+	if (!path)
+		return err_errno(err, "cannot look at %s", folder);
+	if (mountinfo_read(&table, err) < 0)
+		return err->code;
+	sharing = mount_sharing(buf_text(&table), table.size, path);
+	if (sharing == MOUNT_IS_COVERED)
+		log_warn("Mounts below the folder hide it from mount propagation", "folder", path, NULL);
+	if (sharing != MOUNT_IS_PRIVATE)
+		return 0;
+	if (mount(path, path, NULL, MS_BIND, NULL) < 0)
+		return err_errno(err, "failed to bind-mount %s", path);
+	if (mount(NULL, path, NULL, MS_SHARED | MS_REC, NULL) < 0)
+		return err_errno(err, "failed to make %s rshared", path);
+	return 0;
 }
 
 int mount_main(int argc, char **argv)

@@ -46,9 +46,11 @@ static bool parse_line(const char *at, const char *end, struct mountinfo_line *i
 	for (size_t i = 0; i < 6; i++)
 		if (!next_word(&at, end, &words[i]))
 			return false;
+	into->is_shared = false;
 	do {
 		if (!next_word(&at, end, &word))
 			return false;
+		into->is_shared |= word.size > 7 && memcmp(word.text, "shared:", 7) == 0;
 	} while (word.size != 1 || *word.text != '-');
 	unescape(words[3].text, words[3].size, into->root, sizeof into->root);
 	unescape(words[4].text, words[4].size, into->target, sizeof into->target);

@@ -15,6 +15,7 @@ struct mountinfo_line {
 	char root[PATH_MAX], target[PATH_MAX], source[PATH_MAX];
 	char type[64];                           /* "tmpfs", "cgroup2" */
 	char options[1024], super_options[4096]; /* of this mount; of the file system */
+	bool is_shared;                          /* mounts below it reach its peers */
 };
 
 /* Reads the line at *at and moves it behind. False at the end. Lines that make no sense are passed over. */
