@@ -165,7 +165,10 @@ const char *kube_pod_text(const Core__Pod *pod, char into[KUBE_POD_NAME_MAX])
 	return into;
 }
 
-/* A token file is read for each request: tokens in it are renewed by somebody else, and it is small. */
+/*
+ * A token file is read for each request: tokens in it are renewed by somebody else, and it is small. The token beside
+ * it serves while the file cannot be read.
+ */
 static char *authorization(const struct kube *kube)
 {
 	_cleanup_buf_ struct buf token = BUF_INIT(TOKEN_MAX);
@@ -175,7 +178,7 @@ static char *authorization(const struct kube *kube)
 		return kube->token ? xstrdup(kube->token) : NULL;
 	if (file_read(kube->token_file, &token, &err) < 0) {
 		log_error(&err, "Failed to read the token of the API client", NULL);
-		return NULL;
+		return kube->token ? xstrdup(kube->token) : NULL;
 	}
 	size_t size = strcspn(buf_text(&token), "\r\n");
 	return xasprintf("Authorization: Bearer %.*s", (int)size, buf_text(&token));

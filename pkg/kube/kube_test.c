@@ -241,6 +241,21 @@ TEST(the_token_file_is_read_each_time)
 	end(&world);
 }
 
+TEST(the_token_beside_the_file_serves_without_it)
+{
+	struct world world = { .status = { 200 }, .body = "{}" };
+	struct kubeconfig config = { .token = "beside", .token_file = "/nonexistent/token" };
+
+	begin(&world, NULL);
+	kube_free(world.kube);
+	config.server = fake_http_url(world.fake);
+	world.kube = kube_new(world.loop, &config, "kubelet/test");
+	kube_ask(world.kube, &get_pod, done, &world);
+	loop_run(world.loop);
+	CHECK("token", strstr(world.call->head, "Authorization: Bearer beside\r\n"));
+	end(&world);
+}
+
 TEST(a_query_value_is_escaped)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();

@@ -108,8 +108,8 @@ static int fill(struct kubeconfig *config, const char *path, const Config__Kubec
 	config->token = str_empty(user->token) ? NULL : arena_strdup(config->arena, user->token);
 	if (!str_empty(user->tokenfile))
 		config->token_file = arena_strdup(config->arena, beside(config->arena, path, user->tokenfile));
-	/* It is read anew at each use; but who starts without one has made a mistake. */
-	if (config->token_file && access(config->token_file, R_OK) < 0)
+	/* It is read anew at each use; but who starts without one, and with no token beside it, has made a mistake. */
+	if (config->token_file && !config->token && access(config->token_file, R_OK) < 0)
 		return err_errno(err, "open %s", config->token_file);
 	return 0;
 }

@@ -89,6 +89,20 @@ TEST(what_is_wrong_is_said)
 	}
 }
 
+TEST(a_token_beside_its_file_needs_no_file_yet)
+{
+	_cleanup_free_ char *path =
+		write_file("config", HEAD CONTEXT CLUSTER
+			   "users:\n- name: u\n  user: {token: t, tokenFile: /nonexistent/token}\n");
+	struct kubeconfig *config;
+	struct err err;
+
+	CHECK_OK(kubeconfig_load(path, &config, &err), &err);
+	CHECK_STR("token", config->token, "t");
+	CHECK_STR("file", config->token_file, "/nonexistent/token");
+	kubeconfig_free(config);
+}
+
 TEST(no_file)
 {
 	struct kubeconfig *config;
