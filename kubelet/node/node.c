@@ -55,6 +55,7 @@ struct node {
 	int64_t register_delay_ms;
 	bool registered, runtime_asked, runtime_was_ready;
 	bool told, unschedulable; /* events of the start; what the last event said */
+	int64_t flip_seen_ms;     /* the seen_ms of the last event of Ready */
 	struct task *register_task, *status_task, *labels_task;
 };
 
@@ -102,8 +103,11 @@ static void tell_changes(struct node *node, const Core__NodeStatus *before)
 
 	for (size_t i = 0; !node->told && i < ARRAY_LEN(pressures); i++)
 		tell(node, pressures[i]);
-	if (known && is != was && (node->sent || !node->told)) /* once, also while the API cannot be told */
+	/* While the API cannot be told it shows the same at each look: once is enough. */
+	if (known && is != was && (node->sent || node->seen_ms != node->flip_seen_ms)) {
 		tell(node, is ? "NodeReady" : "NodeNotReady");
+		node->flip_seen_ms = node->seen_ms;
+	}
 	if (unschedulable != node->unschedulable)
 		tell(node, unschedulable ? "NodeNotSchedulable" : "NodeSchedulable");
 	node->unschedulable = unschedulable;
