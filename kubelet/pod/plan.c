@@ -45,7 +45,8 @@ int64_t plan_crash_wait(const struct plan_input *input, size_t index)
 	const char *name = input->pod->spec->containers[index]->name;
 	const struct runtime_container *exited = last_exit(input, name);
 
-	if (!exited || !status_restart_due(input->pod, status_latest(input->observed, name)))
+	if (!exited || input->containers[index].again ||
+	    !status_restart_due(input->pod, status_latest(input->observed, name)))
 		return 0;
 	return crash_loop_wait(&input->containers[index].crash_loop, exited->finished_ns / NS_PER_MS, input->wall_ms);
 }

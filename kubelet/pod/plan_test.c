@@ -75,6 +75,7 @@ static const struct row {
 	{ "OnFailure gets one when one failed", "OnFailure", "s a:0 b:1", "PM", 0, "sandbox 1" },
 	{ "OnFailure gets one when all ended for it", "OnFailure", "s a:0 b:0", "PMA", 0, "sandbox 1" },
 	{ "in it these start", "OnFailure", "S s a:0 b:0", "PMA", 0, "start a 1" },
+	{ "at once, as that was no crash", "OnFailure", "S s a:1 b:0", "PMA", 20000, "start a 1" },
 	{ "in it only the failed one starts", "OnFailure", "S s a:0 b:1", "PM", 0, "start b 1" },
 
 	{ "of the dead only the newest stays", "Always", "S a:r b:r a:1 a:1", "PM", 0, "remove a" },
