@@ -25,7 +25,8 @@ struct sim_pod {
 	Core__Pod *object;
 	int version;
 	bool prepared, mounted;
-	bool polite; /* its containers end with 0 when they are told to */
+	bool polite;   /* its containers end with 0 when they are told to */
+	bool stubborn; /* the first kill ends one of them only */
 	int starts[N_NAMES];
 
 	struct runtime_sandbox sandboxes[MAX_SANDBOXES]; /* newest first */
@@ -213,7 +214,9 @@ static void start_container(struct sim_pod *pod, size_t index, int32_t count)
 static void kill_pod(struct sim_pod *pod)
 {
 	for (size_t i = 0; i < pod->n_containers; i++)
-		end_container(&pod->containers[i], pod->polite ? 0 : 143);
+		if (i == 0 || !pod->stubborn)
+			end_container(&pod->containers[i], pod->polite ? 0 : 143);
+	pod->stubborn = false;
 	for (size_t i = 0; i < pod->n_sandboxes; i++)
 		pod->sandboxes[i].ready = false;
 }
@@ -450,7 +453,7 @@ static void create(struct sim_pod *pod, const char *policy)
 	pod->policy = policy;
 	pod->exists = true;
 	pod->unread_until_ms = 0;
-	pod->deleting = pod->polite = false;
+	pod->deleting = pod->polite = pod->stubborn = false;
 	memset(pod->starts, 0, sizeof pod->starts);
 	arena_free(pod->arena);
 	pod->arena = arena_new();
@@ -737,6 +740,7 @@ TEST(a_new_sandbox_is_no_success)
 	pod->polite = true;
 	pass(60000);
 	sim.requests = 0;
+	pod->stubborn = true;
 	pod->sandboxes[0].ready = false;
 	pods_poke(sim.kubelet, pod->uid);
 	pass(60000);

@@ -363,7 +363,8 @@ static void note_move(struct worker *worker, const struct runtime_pod *seen)
 	for (size_t i = 0; i < worker->n_containers && str_eq(spec->restartpolicy, "OnFailure"); i++) {
 		const struct runtime_container *latest = status_latest(seen, spec->containers[i]->name);
 
-		worker->containers[i].again = latest && latest->state != RUNTIME_EXITED;
+		/* What a first kill has ended is still to come back when it takes a second one. */
+		worker->containers[i].again |= latest && latest->state != RUNTIME_EXITED;
 	}
 }
 
