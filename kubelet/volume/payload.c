@@ -66,14 +66,19 @@ static int clean_path(const char *path, struct arena *arena, char **ret_path, st
 	return 0;
 }
 
-/* The slash sorts before all else. */
+/* The slash sorts before all else, also before control characters. */
+static int rank(char c)
+{
+	return c == '/' ? 1 : c ? (unsigned char)c + 1 : 0;
+}
+
 int payload_compare(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
 		a++;
 		b++;
 	}
-	return (*a == '/' ? 1 : (unsigned char)*a) - (*b == '/' ? 1 : (unsigned char)*b);
+	return rank(*a) - rank(*b);
 }
 
 void payload_done(struct payload *payload)

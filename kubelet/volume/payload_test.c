@@ -218,6 +218,20 @@ TEST(folders_for_volumes_mounted_inside)
 	CHECK("none of a volume that is nowhere", !nested[0]);
 }
 
+TEST(what_is_below_a_folder_lies_together)
+{
+	static const char *const sorted[] = {
+		"a", "a/b", "a/b/c", "a/c", "a\x01", "a\x01z", "a-b", "a.b", "ab", "a\xff"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(sorted); i++)
+		for (size_t k = 0; k < ARRAY_LEN(sorted); k++)
+			CHECK_INT("order",
+				  (payload_compare(sorted[i], sorted[k]) > 0) -
+					  (payload_compare(sorted[i], sorted[k]) < 0),
+				  ==, (i > k) - (i < k));
+}
+
 /* A pod may have as many mounts as fit into 1.5 MiB: neither time nor memory may grow with their square. */
 TEST(folders_for_very_many_mounts)
 {
