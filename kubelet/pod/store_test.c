@@ -752,6 +752,27 @@ TEST(a_new_sandbox_is_no_success)
 	end_run();
 }
 
+TEST(a_new_sandbox_is_no_crash)
+{
+	struct sim_pod *pod = &sim.pods[0];
+
+	begin_run(9, 0);
+	create(pod, "Always");
+	pass(60000);
+	sim.requests = 0;
+	pod->sandboxes[0].ready = false;
+	pods_poke(sim.kubelet, pod->uid);
+	pass(60000);
+	CHECK("a new one", pod->sandboxes[0].ready);
+	CHECK_INT("both start again", pod->starts[0] + pod->starts[1], ==, 4);
+	CHECK("nobody was told in between", sim.requests <= 2);
+	end_container(&pod->containers[0], 1);
+	pods_poke(sim.kubelet, pod->uid);
+	pass(5000);
+	CHECK_INT("the first crash has no wait yet", pod->starts[0] + pod->starts[1], ==, 5);
+	end_run();
+}
+
 TEST(a_finished_job_stays_to_be_looked_at)
 {
 	struct sim_pod *pod = &sim.pods[0];

@@ -356,11 +356,12 @@ static struct plan_input situation(struct worker *worker)
 	};
 }
 
+/* Under Never nothing comes back. */
 static void note_move(struct worker *worker, const struct runtime_pod *seen)
 {
 	const Core__PodSpec *spec = worker->object.pod->spec;
 
-	for (size_t i = 0; i < worker->n_containers && str_eq(spec->restartpolicy, "OnFailure"); i++) {
+	for (size_t i = 0; i < worker->n_containers && !str_eq(spec->restartpolicy, "Never"); i++) {
 		const struct runtime_container *latest = status_latest(seen, spec->containers[i]->name);
 
 		/* What a first kill has ended is still to come back when it takes a second one. */
