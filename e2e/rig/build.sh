@@ -47,7 +47,7 @@ check_given() {
 
 check_go() {
 	local has
-	has=$(cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || has=
+	has=$(cd "$here/stock/kubernetes" && go env GOVERSION 2>/dev/null) || has= # an older one may fetch a newer
 	has=${has#go}
 	[ -n "$has" ] && [ "$(printf '%s\n' $go_wanted "$has" | sort -V | head -1)" = $go_wanted ] && return
 	echo "Go >= $go_wanted builds the stock programs, and here is ${has:-none}: install it, or let KUBE_BIN_DIR name a folder of them" >&2

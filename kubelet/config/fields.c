@@ -44,14 +44,6 @@ static int set_bool(const char *text, protobuf_c_boolean *place, struct err *err
 	return err_set(err, -EINVAL, "strconv.ParseBool: parsing \"%s\": invalid syntax", text);
 }
 
-static int digit_of(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : 99;
-}
-
 /* As Go reads a number whose base it has to find out: 0x1f, 0b1, 0o17, 017, and underscores between digits. */
 static const char *read_number(const char *text, bool is_signed, int64_t low, int64_t high, int64_t *ret_value)
 {
@@ -73,8 +65,8 @@ static const char *read_number(const char *text, bool is_signed, int64_t low, in
 	for (; *text; last = *text++) {
 		if (*text == '_' && is_signed && last && last != '_' && text[1])
 			continue;
-		int digit = digit_of(*text);
-		if (digit >= base)
+		int digit = hex_digit(*text);
+		if (digit < 0 || digit >= base)
 			return "invalid syntax";
 		too_large = too_large || __builtin_mul_overflow(value, base, &value) ||
 			    (negative ? __builtin_sub_overflow(value, digit, &value)

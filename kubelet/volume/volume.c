@@ -19,7 +19,7 @@
 
 enum {
 	UMOUNT_TIMEOUT_MS = 30000, /* a file system that answers at all answers far sooner */
-	MOUNTS_MAX = 1000,         /* of one pod */
+	MOUNTS_MAX = 100000,       /* of one pod: what the kernel lets a namespace have (fs.mount-max) */
 };
 
 struct volumes *volumes_new(const struct volumes_options *options)
@@ -204,7 +204,7 @@ struct teardown {
 	struct volumes *volumes;
 	struct task *step;
 	char path[PATH_MAX];
-	char *mounts[MOUNTS_MAX]; /* still to be unmounted, the last one first */
+	char **mounts; /* still to be unmounted, the last one first */
 	size_t n_mounts;
 	bool canceled;
 	struct err err; /* code 0: none so far */
@@ -216,10 +216,18 @@ static void teardown_end(struct teardown *teardown)
 {
 	for (size_t i = 0; i < teardown->n_mounts; i++)
 		free(teardown->mounts[i]);
+	free(teardown->mounts);
 	if (teardown->canceled && teardown->err.code == 0)
 		err_canceled(&teardown->err);
 	teardown->done(teardown->owner, NULL, teardown->err.code ? &teardown->err : NULL);
 	free(teardown);
+}
+
+static void add_mount(struct teardown *teardown, const char *target)
+{
+	if ((teardown->n_mounts & (teardown->n_mounts - 1)) == 0) /* 0 or a power of two: full */
+		teardown->mounts = xrealloc(teardown->mounts, MAX(teardown->n_mounts * 2, (size_t)1) * sizeof(char *));
+	teardown->mounts[teardown->n_mounts++] = xstrdup(target);
 }
 
 static void find_mounts(struct teardown *teardown)
@@ -254,7 +262,7 @@ static void find_mounts(struct teardown *teardown)
 		 */
 		if (str_eq(line->type, "tmpfs") && mount_end(line->target, &ignored) == 0)
 			continue;
-		teardown->mounts[teardown->n_mounts++] = xstrdup(line->target);
+		add_mount(teardown, line->target);
 	}
 }
 

@@ -216,7 +216,7 @@ static int remove_entry(struct removal *removal, int folder_fd, const char *name
 
 	if (unlinkat(folder_fd, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	if (errno != EISDIR && errno != EPERM)
+	if (errno != EISDIR)
 		return -errno;
 	_cleanup_fd_ int fd = openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -280,9 +280,7 @@ static int remove_folder(const char *path)
 
 int dir_remove_all(const char *path, struct err *err)
 {
-	int code = unlink(path) == 0 || errno == ENOENT ? 0
-		   : errno == EISDIR || errno == EPERM  ? remove_folder(path)
-							: -errno;
+	int code = unlink(path) == 0 || errno == ENOENT ? 0 : errno == EISDIR ? remove_folder(path) : -errno;
 
 	if (code < 0) {
 		errno = -code;
