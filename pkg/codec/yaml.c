@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkg/codec/yaml.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,8 @@ static bool put_number(struct conversion *conversion, const char *text)
 	if (!is_float(plain))
 		return false;
 	double number = strtod(plain, NULL);
+	if (!isfinite(number)) /* too large is a text */
+		return false;
 	if (number > -exact && number < exact && !(number < (double)(int64_t)number) &&
 	    !(number > (double)(int64_t)number))
 		json_int(&conversion->json, (int64_t)number);
