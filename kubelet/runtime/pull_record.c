@@ -348,14 +348,15 @@ int pull_intent_read(const char *json, size_t size, struct arena *arena, const c
 int pull_record_write(Config__ImagePulledRecord *record, struct buf *into, struct err *err)
 {
 	static Meta__Time no_time = { .base.descriptor = &meta__time__descriptor };
+	Config__ImagePulledRecord whole = *record;
 	int r;
 
-	record->kind = (char *)(uintptr_t)RECORD_KIND;
-	record->apiversion = (char *)(uintptr_t)API_VERSION;
-	if (!record->lastupdatedtime)
-		record->lastupdatedtime = &no_time; /* null, which is not nothing */
-	sort_mapping(record);
-	r = pbjson_encode(&record->base, into, err);
+	whole.kind = (char *)(uintptr_t)RECORD_KIND;
+	whole.apiversion = (char *)(uintptr_t)API_VERSION;
+	if (!whole.lastupdatedtime)
+		whole.lastupdatedtime = &no_time; /* null, which is not nothing */
+	sort_mapping(&whole);
+	r = pbjson_encode(&whole.base, into, err);
 	if (r >= 0)
 		buf_putc(into, '\n');
 	return r;
