@@ -58,11 +58,12 @@ cat >"$job/env" <<-EOT
 	CASES=$(printf '%q' "$*") UML_COMMAND=$(printf '%q' "${UML_COMMAND:-}")
 EOT
 
+cc -O2 -shared -fPIC -o "$job/xstate.so" "$repo/e2e/uml/xstate.c"
 # The guest's memory is a file there.
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 # Every process of the guest is one of ours, in one process group.
 set -m
-"$guest/linux" "mem=$memory" rootfstype=hostfs "rootflags=$guest/root" ro init=/uml-init quiet panic=1 \
+env "LD_PRELOAD=$job/xstate.so" "$guest/linux" "mem=$memory" rootfstype=hostfs "rootflags=$guest/root" ro init=/uml-init quiet panic=1 \
 	"vec0:transport=tap,ifname=$tap,depth=128" con=null con0=null,fd:1 "JOB=$job" "CACHE=$CUBELET_CACHE" "STOCK=$BIN" \
 	</dev/null >"$job/console" 2>&1 8>&- &
 group=$!
