@@ -8,20 +8,12 @@
 #include "pkg/base/base.h"
 #include "pkg/codec/quantity.h"
 
-static bool is_one_of(const char *word, const char *const *words, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(word, words[i]))
-			return true;
-	return false;
-}
-
 static int check_reserved(const char *resource, const char *amount, struct err *err)
 {
 	static const char *const known[] = { "cpu", "memory", "ephemeral-storage", "pid" };
 	struct quantity quantity;
 
-	if (!is_one_of(resource, known, ARRAY_LEN(known)))
+	if (!str_is_one_of(resource, known, ARRAY_LEN(known)))
 		return err_set(err, -EINVAL, "cannot reserve \"%s\" resource", resource);
 	if (str_empty(amount))
 		return err_set(err, -EINVAL,
@@ -59,7 +51,7 @@ static int check_threshold(const char *signal, const char *value, struct err *er
 	};
 	struct quantity quantity;
 
-	if (!is_one_of(signal, known, ARRAY_LEN(known)))
+	if (!str_is_one_of(signal, known, ARRAY_LEN(known)))
 		return err_set(err, -EINVAL, "unsupported eviction signal %s", signal);
 	if (str_has_suffix(value, "%"))
 		return check_percentage(signal, value, err);

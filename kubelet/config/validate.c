@@ -232,25 +232,17 @@ static void check_restarts(struct verdict *v, const Config__KubeletConfiguration
 
 /* ---- words of a list ---- */
 
-static bool is_one_of(const char *word, const char *const *words, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(word, words[i]))
-			return true;
-	return false;
-}
-
 static void check_topology(struct verdict *v, const Config__KubeletConfiguration *c)
 {
 	static const char *const policies[] = { "none", "best-effort", "restricted", "single-numa-node" };
 	static const char *const scopes[] = { "container", "pod" };
 
-	if (!is_one_of(c->topologymanagerpolicy, policies, ARRAY_LEN(policies)))
+	if (!str_is_one_of(c->topologymanagerpolicy, policies, ARRAY_LEN(policies)))
 		refuse(v,
 		       "topologyManagerPolicy (--topology-manager-policy) \"%s\" must be one of: [\"none\" "
 		       "\"best-effort\" \"restricted\" \"single-numa-node\"]",
 		       c->topologymanagerpolicy);
-	if (!is_one_of(c->topologymanagerscope, scopes, ARRAY_LEN(scopes)))
+	if (!str_is_one_of(c->topologymanagerscope, scopes, ARRAY_LEN(scopes)))
 		refuse(v,
 		       "topologyManagerScope (--topology-manager-scope) \"%s\" must be one of: \"container\", or "
 		       "\"pod\"",
@@ -262,7 +254,7 @@ static void check_swap(struct verdict *v, const Config__KubeletConfiguration *c)
 	static const char *const swaps[] = { "", "LimitedSwap", "NoSwap" };
 	const char *swap = c->memoryswap ? str_or(c->memoryswap->swapbehavior, "") : "";
 
-	if (!is_one_of(swap, swaps, ARRAY_LEN(swaps)))
+	if (!str_is_one_of(swap, swaps, ARRAY_LEN(swaps)))
 		refuse(v, "memorySwap.swapBehavior \"%s\" must be one of: \"\", \"LimitedSwap\" or \"NoSwap\"", swap);
 }
 
@@ -270,7 +262,7 @@ static void check_hairpin(struct verdict *v, const Config__KubeletConfiguration 
 {
 	static const char *const hairpins[] = { "none", "hairpin-veth", "promiscuous-bridge" };
 
-	if (!is_one_of(c->hairpinmode, hairpins, ARRAY_LEN(hairpins)))
+	if (!str_is_one_of(c->hairpinmode, hairpins, ARRAY_LEN(hairpins)))
 		refuse(v,
 		       "option \"%s\" specified for hairpinMode (--hairpin-mode). Valid options are \"none\", "
 		       "\"hairpin-veth\" or \"promiscuous-bridge\"",
@@ -297,7 +289,7 @@ static bool check_one_enforcement(struct verdict *v, const Config__KubeletConfig
 					     "kube-reserved-compressible",
 					     "none" };
 
-	if (!is_one_of(value, known, ARRAY_LEN(known))) {
+	if (!str_is_one_of(value, known, ARRAY_LEN(known))) {
 		refuse(v,
 		       "option \"%s\" specified for enforceNodeAllocatable (--enforce-node-allocatable). Valid "
 		       "options are \"pods\", \"system-reserved\", \"system-reserved-compressible\", "
@@ -371,7 +363,7 @@ static void check_memory(struct verdict *v, const Config__KubeletConfiguration *
 	if (!quality && str_eq(c->memoryreservationpolicy, "TieredReservation"))
 		refuse(v,
 		       "memoryReservationPolicy \"TieredReservation\" requires MemoryQoS feature gate to be enabled");
-	if (!is_one_of(c->memoryreservationpolicy, reservations, ARRAY_LEN(reservations)))
+	if (!str_is_one_of(c->memoryreservationpolicy, reservations, ARRAY_LEN(reservations)))
 		refuse(v,
 		       "option \"%s\" specified for memoryReservationPolicy. Valid options are \"None\" or "
 		       "\"TieredReservation\"",
@@ -451,7 +443,7 @@ static void check_image_verification(struct verdict *v, const Config__KubeletCon
 				  "KubeletEnsureSecretPulledImages feature gate is not enabled");
 		return;
 	}
-	if (!is_one_of(policy, policies, ARRAY_LEN(policies)))
+	if (!str_is_one_of(policy, policies, ARRAY_LEN(policies)))
 		refuse(v,
 		       "option \"%s\" specified for imagePullCredentialsVerificationPolicy. Valid options are "
 		       "\"NeverVerify\", \"NeverVerifyPreloadedImages\", \"NeverVerifyAllowlistedImages\" or "

@@ -46,16 +46,7 @@ static const char *clean(const char *bytes, size_t size, struct arena *arena)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(4 * TERMINATION_FILE_BYTES);
 
-	for (size_t at = 0; at < size;) {
-		size_t part = strnlen(bytes + at, size - at);
-
-		utf8_sanitize(bytes + at, part, &text);
-		at += part;
-		if (at < size) { /* a zero byte, which no text of ours can hold */
-			buf_puts(&text, "\xef\xbf\xbd");
-			at++;
-		}
-	}
+	utf8_sanitize_zeros(bytes, size, &text); /* no text of ours can hold a zero byte */
 	return arena_strdup(arena, buf_text(&text));
 }
 

@@ -90,6 +90,14 @@ bool str_has_suffix(const char *text, const char *suffix)
 	return have >= want && memcmp(text + have - want, suffix, want) == 0;
 }
 
+bool str_is_one_of(const char *text, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(text, words[i]))
+			return true;
+	return false;
+}
+
 int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -215,18 +215,13 @@ static int drop_entry(struct reader *reader, ProtobufCMessage *home, const Proto
 /* A C string holds no zero byte. */
 static int copy_text(struct reader *reader, const char *text, size_t size, char **ret_copy, struct err *err)
 {
-	static const char instead[] = "\xef\xbf\xbd"; /* U+FFFD */
 	_cleanup_buf_ struct buf whole = BUF_INIT(SIZE_MAX);
+	bool has_zero = memchr(text, 0, size);
 
-	if (reader->odd && memchr(text, 0, size))
+	if (has_zero && reader->odd)
 		return wrong_type(reader, "zero byte in a text", err);
-	for (const char *zero; (zero = memchr(text, 0, size)); text = zero + 1) {
-		buf_append(&whole, text, (size_t)(zero - text));
-		buf_append(&whole, instead, sizeof instead - 1);
-		size -= (size_t)(zero - text) + 1;
-	}
-	if (whole.size) {
-		buf_append(&whole, text, size);
+	if (has_zero) {
+		utf8_sanitize_zeros(text, size, &whole);
 		text = whole.bytes;
 		size = whole.size;
 	}
@@ -350,9 +345,8 @@ static int set_number(struct reader *reader, const ProtobufCFieldDescriptor *fie
 static int set_text(struct reader *reader, ProtobufCMessage *home, const ProtobufCFieldDescriptor *field, void *place,
 		    const char *text, size_t size, struct err *err)
 {
-	if (field->type == PROTOBUF_C_TYPE_STRING) {
+	if (field->type == PROTOBUF_C_TYPE_STRING)
 		return copy_text(reader, text, size, place, err);
-	}
 	if (field->type != PROTOBUF_C_TYPE_BYTES)
 		return wrong_type(reader, "text", err);
 

@@ -73,6 +73,16 @@ void utf8_sanitize(const char *text, size_t size, struct buf *into)
 	}
 }
 
+void utf8_sanitize_zeros(const char *text, size_t size, struct buf *into)
+{
+	for (const char *zero; size > 0 && (zero = memchr(text, 0, size)); text = zero + 1) {
+		utf8_sanitize(text, (size_t)(zero - text), into);
+		buf_puts(into, "\xef\xbf\xbd");
+		size -= (size_t)(zero - text) + 1;
+	}
+	utf8_sanitize(text, size, into);
+}
+
 size_t utf8_cut(const char *text, size_t size, size_t limit)
 {
 	if (size <= limit)

@@ -28,14 +28,6 @@ static void parser_done(yaml_parser_t *parser)
 	yaml_parser_delete(parser);
 }
 
-static bool is_one_of(const char *text, const char *const *words)
-{
-	for (; *words; words++)
-		if (strcmp(*words, text) == 0)
-			return true;
-	return false;
-}
-
 /* A number that JSON can hold as it stands: -?digits(.digits)?([eE][+-]?digits)? without a leading zero. */
 static bool is_number(const char *at)
 {
@@ -153,11 +145,11 @@ static bool put_number(struct conversion *conversion, const char *text)
 
 static void put_scalar(struct conversion *conversion, const yaml_node_t *node)
 {
-	static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-	static const char *const trues[] = { "true", "True", "TRUE", "y",  "Y",  "yes",
-					     "Yes",  "YES",  "on",   "On", "ON", NULL };
-	static const char *const falses[] = { "false", "False", "FALSE", "n",   "N",   "no",
-					      "No",    "NO",    "off",   "Off", "OFF", NULL };
+	static const char *const nulls[] = { "", "~", "null", "Null", "NULL" };
+	static const char *const trues[] = { "true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON" };
+	static const char *const falses[] = {
+		"false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF"
+	};
 	const char *text = (const char *)node->data.scalar.value;
 	size_t size = node->data.scalar.length;
 	bool plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strlen(text) == size;
@@ -165,11 +157,11 @@ static void put_scalar(struct conversion *conversion, const yaml_node_t *node)
 
 	if (!plain || forced_text)
 		json_string_sized(&conversion->json, text, size);
-	else if (is_one_of(text, nulls))
+	else if (str_is_one_of(text, nulls, ARRAY_LEN(nulls)))
 		json_null(&conversion->json);
-	else if (is_one_of(text, trues))
+	else if (str_is_one_of(text, trues, ARRAY_LEN(trues)))
 		json_bool(&conversion->json, true);
-	else if (is_one_of(text, falses))
+	else if (str_is_one_of(text, falses, ARRAY_LEN(falses)))
 		json_bool(&conversion->json, false);
 	else if (!put_number(conversion, text))
 		json_string_sized(&conversion->json, text, size);
