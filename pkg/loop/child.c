@@ -97,6 +97,13 @@ static void child_free(struct child *child)
 	free(child);
 }
 
+/* Somebody else has reaped it: how it ended is not known. */
+static int child_is_lost(struct child *child)
+{
+	errno = ECHILD;
+	return err_errno(&child->why, "cannot read how a program ended");
+}
+
 static void child_exits(void *owner, int events)
 {
 	struct child *child = owner;
@@ -106,8 +113,8 @@ static void child_exits(void *owner, int events)
 	(void)events;
 	if (ended == 0)
 		return;
-	if (ended < 0 && child->why.code == 0) /* somebody else has reaped it: how it ended is not known */
-		err_errno(&child->why, "cannot read how a program ended");
+	if (ended < 0 && child->why.code == 0)
+		child_is_lost(child);
 	if (child->state != CHILD_ABANDONED) {
 		output_drain(&child->out);
 		output_drain(&child->err);
@@ -166,7 +173,7 @@ static void child_cancel(struct task *task)
 	err_canceled(&child->why);
 }
 
-static void child_could_not_start(void *arg)
+static void child_not_followed(void *arg)
 {
 	struct child *child = arg;
 
@@ -227,6 +234,24 @@ static int spawn(struct child *child, const struct child_spec *spec, int out, in
 	return -code;
 }
 
+/* Makes the end of a started child an event. Without a pidfd nothing is sent to its number, which may be another's. */
+static int watch_exit(struct child *child, const char *program)
+{
+	child->pidfd = pidfd_open(child->pid, 0);
+	if (child->pidfd < 0 && errno == ESRCH)
+		return child_is_lost(child);
+	if (child->pidfd >= 0)
+		child->exit_watch = loop_fd_watch(child->loop, child->pidfd, LOOP_READ, child_exits, child);
+	if (child->exit_watch)
+		return 0;
+
+	int code = err_errno(&child->why, "cannot start %s", program);
+
+	kill(child->pid, SIGKILL);
+	waitpid(child->pid, NULL, 0);
+	return code;
+}
+
 struct task *child_run(struct loop *loop, const struct child_spec *spec, task_done_fn *done, void *owner)
 {
 	struct child *child = xcalloc(1, sizeof *child);
@@ -242,21 +267,15 @@ struct task *child_run(struct loop *loop, const struct child_spec *spec, task_do
 	if (err >= 0)
 		close(err);
 
-	if (code == 0) {
-		child->pidfd = pidfd_open(child->pid, 0);
-		if (child->pidfd >= 0)
-			child->exit_watch = loop_fd_watch(loop, child->pidfd, LOOP_READ, child_exits, child);
-		if (!child->exit_watch) {
-			code = -errno;
-			kill(child->pid, SIGKILL);
-			waitpid(child->pid, NULL, 0);
-			child->pid = 0;
-		}
-	}
 	if (code < 0) {
 		errno = -code;
 		err_errno(&child->why, "cannot start %s", spec->program);
-		loop_post(loop, child_could_not_start, child);
+	} else {
+		code = watch_exit(child, spec->program);
+	}
+	if (code < 0) {
+		child->pid = 0;
+		loop_post(loop, child_not_followed, child);
 	} else if (spec->timeout_ms > 0) {
 		loop_timer_start(&child->timer, spec->timeout_ms);
 	}
