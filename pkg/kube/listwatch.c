@@ -204,6 +204,17 @@ static void drop_those_of_older_rounds(struct kube_listwatch *lw)
 	}
 }
 
+/* Only now: what could not be read need not be gone. */
+static void list_is_whole(struct kube_listwatch *lw, const Meta__List *list)
+{
+	lw->backoff_ms = 0;
+	drop_those_of_older_rounds(lw);
+	set_version(lw, list->metadata ? list->metadata->resourceversion : NULL);
+	lw->synced = true;
+	if (lw->spec.synced && !lw->freed)
+		lw->spec.synced(lw->spec.owner);
+}
+
 static void list_done(void *owner, const void *result, const struct err *err)
 {
 	struct kube_listwatch *lw = owner;
@@ -221,24 +232,22 @@ static void list_done(void *owner, const void *result, const struct err *err)
 	lw->calling = true;
 	lw->round++;
 	lw->relist = false;
-	lw->backoff_ms = 0;
 	for (size_t i = 0; i < list->n_items && !lw->freed; i++) {
 		ProtobufCMessage *object;
 		struct arena *arena;
 
 		if (decode_object(lw, &list->items[i]->raw, &object, &arena) == 0)
 			take_object(lw, object, arena);
+		else
+			lw->relist = true;
 	}
-	drop_those_of_older_rounds(lw);
-	set_version(lw, list->metadata ? list->metadata->resourceversion : NULL);
-	lw->synced = true;
-	if (lw->spec.synced && !lw->freed)
-		lw->spec.synced(lw->spec.owner);
+	if (!lw->relist)
+		list_is_whole(lw, list);
 	lw->calling = false;
 	if (lw->freed)
 		free_now(lw);
 	else
-		start_later(lw, 0);
+		start_later(lw, lw->relist ? next_backoff(lw) : 0);
 }
 
 static void list(struct kube_listwatch *lw)
@@ -293,8 +302,10 @@ static void watch_line(void *owner, const char *json, size_t size)
 		watch_error(lw, &event->object->raw);
 		return;
 	}
-	if (decode_object(lw, &event->object->raw, &object, &arena) < 0)
+	if (decode_object(lw, &event->object->raw, &object, &arena) < 0) {
+		list_instead(lw);
 		return;
+	}
 	const Meta__ObjectMeta *meta = meta_of(object);
 	lw->progressed = true;
 	if (meta)

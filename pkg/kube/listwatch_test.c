@@ -238,6 +238,38 @@ TEST(goes_on_after_refusals_lost_connections_and_garbage)
 	end(&world);
 }
 
+#define BAD_POD "{\"metadata\":{\"name\":7}}"
+
+static void unreadable(struct world *world, struct fake_call *call)
+{
+	switch (call->number) {
+	case 0:
+		fake_answer(call, 200, "", LIST("5", POD("a", "u1", "3") "," POD("b", "u2", "4")));
+		break;
+	case 1:
+		fake_begin(call);
+		fake_write(call, EVENT("MODIFIED", BAD_POD) EVENT("DELETED", POD("b", "u2", "7")));
+		break;
+	case 2: /* the unreadable one may be a */
+		fake_answer(call, 200, "", LIST("8", BAD_POD "," POD("c", "u3", "8")));
+		break;
+	case 3:
+		fake_answer(call, 200, "", LIST("9", POD("a", "u1", "9") "," POD("c", "u3", "8")));
+		break;
+	default:
+		fake_begin(call);
+	}
+}
+
+TEST(an_object_that_cannot_be_read_is_not_gone)
+{
+	struct world world = { 0 };
+
+	run(&world, unreadable, "W9");
+	CHECK_STR("story", buf_text(&world.log), "L0 +a3 +b4 synced W5 L +c8 L +a9 -d/b/u2 synced W9");
+	end(&world);
+}
+
 static void refusing(struct world *world, struct fake_call *call)
 {
 	if (call->number < 4)
