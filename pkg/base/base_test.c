@@ -276,7 +276,17 @@ TEST(plain_names_stay_inside)
 	CHECK("slash", !path_is_plain_name("a/b"));
 }
 
-static void read_log(enum log_format format, struct buf *into)
+static void log_some_lines(void)
+{
+	struct err err;
+
+	log_info("Started \"it\"", "pod", "default/nginx", "text", "a\nb\x01", NULL);
+	log_v(4, "Not at this verbosity", NULL);
+	err_set(&err, -EIO, "broken");
+	log_error(&err, "Failed", "count", log_i64(-7), NULL);
+}
+
+static void read_log(void (*log_them)(void), enum log_format format, struct buf *into)
 {
 	_cleanup_free_ char *path = xasprintf("%s/log", test_folder());
 	FILE *file = fopen(path, "we");
@@ -284,10 +294,8 @@ static void read_log(enum log_format format, struct buf *into)
 
 	log_set_fd(fileno(file));
 	log_set_format(format);
-	log_info("Started \"it\"", "pod", "default/nginx", "text", "a\nb\x01", NULL);
-	log_v(4, "Not at this verbosity", NULL);
-	err_set(&err, -EIO, "broken");
-	log_error(&err, "Failed", "count", log_i64(-7), NULL);
+	log_them();
+	log_set_format(LOG_TEXT);
 	log_set_fd(2);
 	fclose(file);
 	CHECK_OK(file_read(path, into, &err), &err);
@@ -297,7 +305,7 @@ TEST(log_lines_look_like_klog)
 {
 	_cleanup_buf_ struct buf buf = BUF_INIT(4096);
 
-	read_log(LOG_TEXT, &buf);
+	read_log(log_some_lines, LOG_TEXT, &buf);
 	CHECK("head", buf_text(&buf)[0] == 'I' && strstr(buf_text(&buf), "base_test.c:"));
 	CHECK("pairs", strstr(buf_text(&buf), "] \"Started \\\"it\\\"\" pod=\"default/nginx\" text=\"a\\nb\\x01\"\n"));
 	CHECK("error", strstr(buf_text(&buf), "] \"Failed\" err=\"broken\" count=\"-7\"\n"));
@@ -308,9 +316,38 @@ TEST(log_lines_as_json)
 {
 	_cleanup_buf_ struct buf buf = BUF_INIT(4096);
 
-	read_log(LOG_JSON, &buf);
+	read_log(log_some_lines, LOG_JSON, &buf);
 	CHECK("pairs", strstr(buf_text(&buf), "\"v\":0,\"pod\":\"default/nginx\",\"text\":\"a\\nb\\u0001\"}\n"));
 	CHECK("error", strstr(buf_text(&buf), "\"msg\":\"Failed\",\"err\":\"broken\",\"count\":\"-7\"}\n"));
+}
+
+/* "\u00e4" in an odd place, so that the cut would fall into one; then control bytes, of which each becomes six. */
+static void log_long_lines(void)
+{
+	static char umlauts[2 * LOG_LINE_MAX + 1], controls[LOG_LINE_MAX + 1];
+
+	for (size_t i = 0; i + 1 < sizeof umlauts; i++)
+		umlauts[i] = i % 2 ? '\xa4' : '\xc3';
+	memset(controls, 1, sizeof controls - 1);
+	log_info("Long", "text", umlauts, "next", "left out", NULL);
+	log_info("Longer", "text", umlauts, NULL);
+	log_info("Control", "text", controls, NULL);
+}
+
+TEST(log_lines_that_are_too_long_are_cut_and_stay_whole_lines)
+{
+	_cleanup_buf_ struct buf buf = BUF_INIT(4 * LOG_LINE_MAX);
+	char *text, *end;
+	int n = 0;
+
+	read_log(log_long_lines, LOG_JSON, &buf);
+	for (text = buf.bytes; (end = strchr(text, '\n')); text = end + 1, n++) {
+		CHECK_INT("size", end - text, <, LOG_LINE_MAX);
+		CHECK_INT("little is lost", end - text, >, LOG_LINE_MAX - 32);
+		CHECK("end", memcmp(end - 5, "...\"}", 5) == 0);
+		CHECK("no half character before it", end[-6] != '\xc3');
+	}
+	CHECK_INT("lines", n, ==, 3);
 }
 
 TEST(a_rate_lets_a_burst_through_and_then_so_many_a_second)

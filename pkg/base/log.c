@@ -36,13 +36,31 @@ void log_set_fd(int fd)
 	log_state.fd = fd;
 }
 
-/* The escapes of Go's %q and of JSON agree on what text needs; other control bytes differ in form only. */
+enum {
+	END_MAX = 16,  /* what may follow a cut: the rest of a UTF-8 character, dots, quote, brace, line end */
+	PAIR_MIN = 64, /* room below which a further pair is left out */
+};
+
+static size_t room(const struct buf *line)
+{
+	return line->size < LOG_LINE_MAX - END_MAX ? LOG_LINE_MAX - END_MAX - line->size : 0;
+}
+
+/*
+ * The escapes of Go's %q and of JSON agree on what text needs; other control bytes differ in form only. A text that
+ * does not fit ends with dots.
+ */
 static void put_quoted(struct buf *line, const char *text, bool json)
 {
 	buf_putc(line, '"');
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
+		bool inside = (c & 0xc0) == 0x80; /* a character */
 
+		if (!room(line) && (!inside || line->size > LOG_LINE_MAX - END_MAX + 8)) {
+			buf_puts(line, "...");
+			break;
+		}
 		if (c == '"' || c == '\\')
 			buf_printf(line, "\\%c", c);
 		else if (c == '\n')
@@ -70,6 +88,8 @@ static void put_text_head(struct buf *line, char severity, const struct timespec
 
 static void put_pair(struct buf *line, const char *key, const char *value, bool json)
 {
+	if (room(line) < strlen(key) + PAIR_MIN)
+		return;
 	if (json) {
 		buf_putc(line, ',');
 		put_quoted(line, key, true);
@@ -106,15 +126,7 @@ void log_write(char severity, int level, const char *file, int line, const char 
 	for (const char *key; (key = va_arg(pairs, const char *));)
 		put_pair(&out, key, va_arg(pairs, const char *), json);
 	va_end(pairs);
-	if (json)
-		buf_putc(&out, '}');
-
-	if (out.overflow) { /* what fitted, with room made for the line's end */
-		out.overflow = false;
-		out.size = MIN(out.size, (size_t)LOG_LINE_MAX - 4);
-		buf_puts(&out, "...");
-	}
-	buf_putc(&out, '\n');
+	buf_puts(&out, json ? "}\n" : "\n");
 	(void)!write(log_state.fd, out.bytes, out.size); /* a full or closed log must not stop the work */
 }
 
