@@ -56,6 +56,7 @@ struct pods_world {
 		      const char **ret_message);
 	void (*keep)(void *owner, const Core__Pod *pod);   /* its ConfigMaps and Secrets are needed from now on */
 	void (*release)(void *owner, const char *pod_uid); /* and not any more */
+	void (*forget)(void *owner, const char *pod_uid);  /* nobody knows it any more */
 
 	/* Result: const struct pods_outcome *. */
 	struct task *(*act)(void *owner, const struct pods_act *act, task_done_fn *done, void *done_owner);

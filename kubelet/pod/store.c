@@ -95,10 +95,12 @@ void pods_run(struct pods *pods)
 
 		if (worker->dirty || (worker->due_ms >= 0 && worker->due_ms <= now))
 			worker_tick(worker);
-		if (worker_is_over(worker))
+		if (worker_is_over(worker)) {
+			pods->options.world.forget(pods->options.world.owner, worker->uid);
 			remove_worker(worker);
-		else if (worker->due_ms >= 0)
+		} else if (worker->due_ms >= 0) {
 			next = next < 0 ? worker->due_ms : MIN(next, worker->due_ms);
+		}
 	}
 	if (next >= 0)
 		pods->options.world.wake_in(pods->options.world.owner, MAX(next - now, 0));

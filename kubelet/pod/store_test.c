@@ -357,6 +357,10 @@ static void release(void *owner, const char *uid)
 {
 }
 
+static void forget(void *owner, const char *uid)
+{
+}
+
 static void event(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
 		  const char *message)
 {
@@ -483,8 +487,8 @@ static void delete (struct sim_pod *pod)
 static void start_kubelet(void)
 {
 	struct pods_options options = {
-		.world = { now_ms, wall_ms, wake_in, observed, unread, hash, has_cgroup, admit, keep, release, act,
-			   patch, remove_object, event, NULL },
+		.world = { now_ms, wall_ms, wake_in, observed, unread, hash, has_cgroup, admit, keep, release, forget,
+			   act, patch, remove_object, event, NULL },
 		.crash_loop = { 10000, 300000 },
 		.runtime_name = "containerd",
 	};

@@ -135,6 +135,13 @@ static void release(void *owner, const char *uid)
 	objects_unregister_pod(world->options.objects, uid);
 }
 
+static void forget(void *owner, const char *uid)
+{
+	struct world *world = owner;
+
+	kube_events_forget(world->options.events, uid);
+}
+
 /* ---- events ---- */
 
 void world_event(void *owner, const Core__Pod *pod, const char *container, const char *type, const char *reason,
@@ -507,7 +514,7 @@ struct world *world_new(const struct world_options *options)
 	struct world *world = xcalloc(1, sizeof *world);
 	struct pods_options pods = {
 		.world = { now_ms, wall_ms, wake_in, observed, unread, runtime_container_hash, has_cgroup, admit, keep,
-			   release, act_on, patch, remove_object, world_event, world },
+			   release, forget, act_on, patch, remove_object, world_event, world },
 		.crash_loop = options->crash_loop,
 		.runtime_name = options->runtime_name,
 		.host_ips = options->host_ips,

@@ -26,9 +26,9 @@ struct map {
 };
 
 /* FNV-1a over a secret start, finished with a mix: enough against peers who never see the hash. */
-static uint64_t hash_text(const struct map *map, const char *key)
+uint64_t map_hash(uint64_t seed, const char *key)
 {
-	uint64_t hash = map->seed;
+	uint64_t hash = seed;
 
 	for (; *key; key++)
 		hash = (hash ^ (unsigned char)*key) * 0x100000001b3u;
@@ -74,7 +74,7 @@ static struct entry *find(const struct map *map, const char *key)
 {
 	size_t place;
 
-	if (map->n_slots == 0 || !find_slot_index(map, key, hash_text(map, key), &place))
+	if (map->n_slots == 0 || !find_slot_index(map, key, map_hash(map->seed, key), &place))
 		return NULL;
 	return &map->entries[map->slots[place] - 1];
 }
@@ -128,7 +128,7 @@ void *map_set(struct map *map, const char *key, void *value)
 	}
 	if (map->n_entries == map->room)
 		rebuild(map);
-	uint64_t hash = hash_text(map, key);
+	uint64_t hash = map_hash(map->seed, key);
 	find_slot_index(map, key, hash, &place);
 	map->entries[map->n_entries] = (struct entry){ .key = xstrdup(key), .value = value, .hash = hash };
 	map->slots[place] = (uint32_t)++map->n_entries;

@@ -6,6 +6,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct map;
 
@@ -16,6 +17,8 @@ void *map_get(const struct map *map, const char *key);        /* NULL when absen
 void *map_set(struct map *map, const char *key, void *value); /* value not NULL; returns the one it replaced */
 void *map_remove(struct map *map, const char *key);           /* returns the value, NULL when absent */
 size_t map_size(const struct map *map);
+
+uint64_t map_hash(uint64_t seed, const char *key); /* as a map hashes, for those who keep no texts */
 
 /*
  * Walks the map: `size_t at = 0; while (map_next(map, &at, &key, &value)) ...`. Inside the walk entries may be removed

@@ -10,10 +10,7 @@
  */
 #include "pkg/kube/kube.h"
 
-enum {
-	KUBE_EVENTS_WAITING = 1000, /* client-go's queue */
-	KUBE_EVENTS_KEPT = 4096,    /* what is remembered to count repeats, client-go's number */
-};
+enum { KUBE_EVENTS_WAITING = 1000 }; /* client-go's queue */
 
 struct kube_events;
 
@@ -26,6 +23,9 @@ void kube_events_free(struct kube_events *events);
 /* `type` is Normal or Warning. The reference is copied. Messages are cut to 1,024 bytes and made valid UTF-8. */
 __attribute__((format(printf, 5, 6))) void kube_event(struct kube_events *events, const Core__ObjectReference *about,
 						      const char *type, const char *reason, const char *format, ...);
+
+/* Nothing more will be said about that object: what was remembered to count repeats goes. */
+void kube_events_forget(struct kube_events *events, const char *uid);
 
 /* A pod, or with a container one of its containers ("spec.containers{nginx}"). Texts stay the pod's. */
 void kube_reference_pod(struct arena *arena, const Core__Pod *pod, const char *container,
