@@ -18,6 +18,7 @@ enum {
 	RECONNECT_FIRST_MS = 100, /* the three of the stock kubelet's CRI client */
 	RECONNECT_LAST_MS = 3000,
 	CONNECT_TIMEOUT_MS = 5000,
+	READ_MAX_BYTES = 32 << 10, /* else a long list leaves a buffer of 256 KiB and more behind, for the next one */
 };
 
 struct rpc_client {
@@ -111,6 +112,7 @@ static grpc_channel *open_channel(const char *target)
 		int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
 		int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
 		int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+		int_arg(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, READ_MAX_BYTES),
 		/* Newer versions of gRPC would send the socket's path, which strict servers refuse. */
 		{ .type = GRPC_ARG_STRING,
 		  .key = (char *)(uintptr_t)GRPC_ARG_DEFAULT_AUTHORITY,

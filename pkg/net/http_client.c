@@ -14,6 +14,7 @@
 
 enum {
 	CONNECT_TIMEOUT_MS = 10000, /* a peer in reach answers in milliseconds */
+	STREAM_READ_BYTES = 4096,   /* curl's 16 KiB would be held for the whole life of each watch */
 	KEEPALIVE_S = 30,           /* a quiet connection is asked whether its peer is there */
 	DEAD_MS = 45000, /* without an answer to that, or to what was sent, it is dead: client-go's 30 s + 15 s */
 };
@@ -391,6 +392,8 @@ struct task *http_call(struct http_client *client, const struct http_request *re
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->why);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	if (data)
+		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)STREAM_READ_BYTES);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* rather a stream of a connection being made than a second one */
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
