@@ -101,26 +101,46 @@ repeat() {
 	done
 }
 
+transfers() { # PROTOCOL
+	local port pid before websockets=true
+	before=$(cpu_ticks)
+	[ "$1" = websocket ] || websockets=false
+	export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$websockets KUBECTL_PORT_FORWARD_WEBSOCKETS=$websockets
+	repeat mib_per_second "out-$1" exec_out
+	repeat mib_per_second "in-$1" exec_in
+	rm -f "$work/forward"
+	kubectl port-forward web :80 >"$work/forward" 2>&1 &
+	pid=$!
+	wait_until 20 "port-forward" grep -qs "127.0.0.1:.*-> 80" "$work/forward"
+	port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")
+	repeat mib_per_second "forward-$1" curl -sS -o /dev/null "http://127.0.0.1:$port/big"
+	kill $pid
+	wait $pid 2>/dev/null || true
+	# Three times 256 MiB a take.
+	awk -v t="$(($(cpu_ticks) - before))" -v hz="$(getconf CLK_TCK)" -v n="$takes" \
+		'BEGIN { printf "%.2f\n", t / hz / 0.75 / n }' >>"$work/cpu-$1.$KIND"
+}
+
 throughput() {
-	local port pid before protocol websockets=true
-	for protocol in websocket spdy; do
-		before=$(cpu_ticks)
-		[ $protocol = websocket ] || websockets=false
-		export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$websockets KUBECTL_PORT_FORWARD_WEBSOCKETS=$websockets
-		repeat mib_per_second out-$protocol exec_out
-		repeat mib_per_second in-$protocol exec_in
-		rm -f "$work/forward"
-		kubectl port-forward web :80 >"$work/forward" 2>&1 &
-		pid=$!
-		wait_until 20 "port-forward" grep -qs "127.0.0.1:.*-> 80" "$work/forward"
-		port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")
-		repeat mib_per_second forward-$protocol curl -sS -o /dev/null "http://127.0.0.1:$port/big"
-		kill $pid
-		wait $pid 2>/dev/null || true
-		# Three times 256 MiB a take.
-		awk -v t="$(($(cpu_ticks) - before))" -v hz="$(getconf CLK_TCK)" -v n="$takes" \
-			'BEGIN { printf "%.2f\n", t / hz / 0.75 / n }' >>"$work/cpu-$protocol.$KIND"
-	done
+	transfers websocket
+	transfers spdy
+	[ "$KIND" != stock ] || translated
+}
+
+declares() {
+	kubectl get node "$NODE_NAME" -o 'jsonpath={.status.declaredFeatures}' | grep -q ExtendWebSocketsToKubelet
+}
+
+# Stock takes WebSockets itself, for ours the API server translates them: what that costs is seen on stock without it.
+translated() {
+	local KIND=translated config=$RIG/conf/kubelet.yaml
+	echo 'featureGates: {ExtendWebSocketsToKubelet: false}' >>"$config"
+	rig_kill kubelet
+	wait_until 60 "stock without WebSockets" not declares
+	transfers websocket
+	sed -i '$d' "$config"
+	rig_kill kubelet
+	wait_until 60 "stock with WebSockets" declares
 }
 
 # The node's own requests, as the API server's audit log counts them.
@@ -199,12 +219,14 @@ row() { # LABEL then one cell a kind, then the ratio of the first number of the 
 		line = "| " $1; for (i = 2; i <= NF; i++) line = line " | " $i; print line " | " r " |" }'
 }
 
-cells() { # FUNCTION FILE: joined by |
-	local kind first=yes
-	for kind in "${kinds[@]}"; do
+cells() { # FUNCTION FILE [KIND...]: joined by |
+	local kind first=yes function=$1 file=$2
+	shift 2
+	[ $# -gt 0 ] || set -- "${kinds[@]}"
+	for kind; do
 		[ $first = yes ] || printf '|'
 		first=no
-		"$1" "$work/$2.$kind"
+		"$function" "$work/$file.$kind"
 	done
 }
 
@@ -238,6 +260,11 @@ table() {
 	row "exec stdin, SPDY, MiB/s" "$(cells timing in-spdy)"
 	row "port-forward download, WebSocket, MiB/s" "$(cells timing forward-websocket)"
 	row "port-forward download, SPDY, MiB/s" "$(cells timing forward-spdy)"
+	if [ -e "$work/cpu-websocket.translated" ] && [ -e "$work/cpu-websocket.ours" ]; then
+		row "exec stdout, WebSocket translated by the API server for both, MiB/s" "$(cells timing out-websocket translated ours)"
+		row "exec stdin, the same" "$(cells timing in-websocket translated ours)"
+		row "port-forward download, the same" "$(cells timing forward-websocket translated ours)"
+	fi
 	row "CPU of the kubelet for 1 GiB of all three, WebSocket, s" "$(cells timing cpu-websocket)"
 	row "CPU of the kubelet for 1 GiB of all three, SPDY, s" "$(cells timing cpu-spdy)"
 	row "API requests for the life of a plain pod, 10 at once" "$(cells field1 life)"
