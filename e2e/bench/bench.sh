@@ -137,10 +137,12 @@ translated() {
 	echo 'featureGates: {ExtendWebSocketsToKubelet: false}' >>"$config"
 	rig_kill kubelet
 	wait_until 60 "stock without WebSockets" not declares
+	wait_until 60 "stock knows its pods again" kubectl exec a -- true
 	transfers websocket
 	sed -i '$d' "$config"
 	rig_kill kubelet
 	wait_until 60 "stock with WebSockets" declares
+	wait_until 60 "stock knows its pods again" kubectl exec a -- true
 }
 
 # The node's own requests, as the API server's audit log counts them.
