@@ -167,6 +167,7 @@ requests() {
 
 burst() {
 	probe burst 30 >>"$work/burst30.$KIND"
+	sleep 10 # runtimes clean up for some seconds after the last pod is gone
 }
 
 fill() {
