@@ -81,8 +81,8 @@ TEST(output_and_exit_code_come_back)
 }
 
 /*
- * A process may be born with its children's ends ignored. What is not known must not be taken for success. Some of these
- * children are gone before they can be followed.
+ * A process may be born with its children's ends ignored. What is not known must not be taken for success. Some of
+ * these children are gone before they can be followed.
  */
 TEST(an_exit_code_that_is_lost_is_no_success)
 {
