@@ -30,6 +30,7 @@ struct waiting {
 	const char *uid; /* of what it is about */
 	uint64_t key;    /* what is said; the same again has the same */
 	uint64_t stamp;  /* the end of its name */
+	uint64_t raises; /* the end of the name of the event whose count it raises; 0: it is a new one */
 	int tries;
 };
 
@@ -103,7 +104,6 @@ static void event_done(void *owner, const void *result, const struct err *err)
 {
 	struct kube_events *events = owner;
 	struct waiting *waiting = steal_pointer(&events->out);
-	const struct event_sent *sent = event_past_find(events->past, waiting->uid, waiting->key);
 
 	(void)result;
 	events->task = NULL;
@@ -112,8 +112,9 @@ static void event_done(void *owner, const void *result, const struct err *err)
 		free_now(events);
 		return;
 	}
-	if (err && err->code == -ENOENT && sent) { /* the one we counted on has expired */
+	if (err && err->code == -ENOENT && waiting->raises) { /* the one we counted on has expired */
 		event_past_expired(events->past, waiting->uid, waiting->key);
+		waiting->raises = 0;
 		events->out = waiting;
 		create(events);
 		return;
@@ -126,10 +127,8 @@ static void event_done(void *owner, const void *result, const struct err *err)
 	}
 	if (err)
 		log_v(2, "Failed to send an event", "err", err->text, "reason", waiting->event->reason, NULL);
-	else
-		event_past_sent(events->past, waiting->uid,
-				&(struct event_sent){ waiting->key, sent ? sent->stamp : waiting->stamp,
-						      waiting->event->count });
+	else if (!waiting->raises)
+		event_past_sent(events->past, waiting->uid, &(struct event_sent){ waiting->key, waiting->stamp, 1 });
 	waiting_free(waiting);
 	send_next(events);
 }
@@ -144,18 +143,17 @@ static void create(struct kube_events *events)
 	events->task = kube_ask(events->kube, &ask, event_done, events);
 }
 
-static void raise_count(struct kube_events *events, const struct event_sent *sent)
+static void raise_count(struct kube_events *events)
 {
 	struct waiting *out = events->out;
 	const char *path =
 		arena_printf(out->arena, "/api/v1/namespaces/%s/events/%s.%" PRIx64, out->event->metadata->namespace_,
-			     out->event->involvedobject->name, sent->stamp);
+			     out->event->involvedobject->name, out->raises);
 	_cleanup_buf_ struct buf json = BUF_INIT(MESSAGE_MAX * 8);
 	Core__Event patch = CORE__EVENT__INIT;
 	struct kube_ask ask = { .method = "PATCH", .path = path, .content_type = KUBE_STRATEGIC_PATCH };
 	struct err ignored; /* a message that is no text was made one before */
 
-	out->event->count = sent->count + 1;
 	patch.has_count = 1;
 	patch.count = out->event->count;
 	patch.lasttimestamp = out->event->lasttimestamp;
@@ -167,10 +165,17 @@ static void raise_count(struct kube_events *events, const struct event_sent *sen
 
 static void send_out(struct kube_events *events)
 {
-	const struct event_sent *sent = event_past_find(events->past, events->out->uid, events->out->key);
+	struct waiting *out = events->out;
+	const struct event_sent *sent = out->raises ? NULL : event_past_find(events->past, out->uid, out->key);
 
-	if (sent)
-		raise_count(events, sent);
+	if (sent) { /* counted now, for more like it may come while this one is out */
+		out->raises = sent->stamp;
+		out->event->count = sent->count + 1;
+		event_past_sent(events->past, out->uid,
+				&(struct event_sent){ out->key, out->raises, out->event->count });
+	}
+	if (out->raises)
+		raise_count(events);
 	else
 		create(events);
 }
@@ -252,13 +257,15 @@ void kube_event(struct kube_events *events, const Core__ObjectReference *about, 
 	waiting->arena = arena_new();
 	char *message = clean_message(waiting->arena, text, strlen(text));
 	uint64_t group = event_past_hash(events->past, event_past_hash(events->past, 0, type), reason);
-	uint64_t said = event_past_hash(events->past,
-					event_past_hash(events->past, group, str_or(about->fieldpath, "")), message);
-	enum event_verdict verdict =
-		events->n_waiting < KUBE_EVENTS_WAITING
-			? event_past_judge(events->past, uid_of(about), group,
-					   event_past_hash(events->past, 0, message), clock_mono_ms())
-			: EVENT_TOO_MANY;
+	struct event_said said = {
+		.reason = group,
+		.message = event_past_hash(events->past, 0, message),
+		.key = event_past_hash(events->past, event_past_hash(events->past, group, str_or(about->fieldpath, "")),
+				       message),
+	};
+	enum event_verdict verdict = events->n_waiting < KUBE_EVENTS_WAITING
+					     ? event_past_judge(events->past, uid_of(about), &said, clock_mono_ms())
+					     : EVENT_TOO_MANY;
 	const char *object =
 		arena_printf(waiting->arena, "%s/%s/%s/%s", str_or(about->kind, ""), str_or(about->namespace_, ""),
 			     str_or(about->name, ""), str_or(about->uid, ""));
@@ -274,7 +281,7 @@ void kube_event(struct kube_events *events, const Core__ObjectReference *about, 
 		message = clean_message(waiting->arena, combined, strlen(combined));
 	}
 	waiting->uid = arena_strdup(waiting->arena, uid_of(about));
-	waiting->key = verdict == EVENT_COMBINED ? group : said;
+	waiting->key = verdict == EVENT_COMBINED ? said.reason : said.key;
 	waiting->stamp = (uint64_t)clock_wall_ns();
 	waiting->event = build(events, waiting->arena, about, waiting->stamp, type, reason, message);
 	if (verdict == EVENT_COMBINED) /* as client-go: they name a source only */

@@ -136,22 +136,27 @@ static bool is_combined(struct object *object, uint64_t hash, uint64_t message, 
 	return false;
 }
 
-enum event_verdict event_past_judge(struct event_past *past, const char *uid, uint64_t reason, uint64_t message,
-				    int64_t now_ms)
-{
-	struct object *object = find_or_add(past, uid, now_ms);
-
-	if (!rate_take(&object->rate, now_ms))
-		return EVENT_TOO_MANY;
-	return is_combined(object, reason, message, now_ms) ? EVENT_COMBINED : EVENT_ALONE;
-}
-
 static struct event_sent *find_sent(struct object *object, uint64_t key)
 {
 	for (size_t i = 0; object && i < object->n_sent; i++)
 		if (object->sent[i].key == key)
 			return &object->sent[i];
 	return NULL;
+}
+
+enum event_verdict event_past_judge(struct event_past *past, const char *uid, const struct event_said *said,
+				    int64_t now_ms)
+{
+	struct object *object = find_or_add(past, uid, now_ms);
+	bool combined = is_combined(object, said->reason, said->message, now_ms);
+	struct event_sent *row;
+
+	if (rate_take(&object->rate, now_ms))
+		return combined ? EVENT_COMBINED : EVENT_ALONE;
+	row = find_sent(object, combined ? said->reason : said->key);
+	if (row)
+		row->count++;
+	return EVENT_TOO_MANY;
 }
 
 const struct event_sent *event_past_find(struct event_past *past, const char *uid, uint64_t key)

@@ -29,8 +29,15 @@ void event_past_free(struct event_past *past);
 
 uint64_t event_past_hash(const struct event_past *past, uint64_t start, const char *text); /* first `start`: 0 */
 
-/* `reason` is the hash of type and reason, `message` that of the text; the event counts as told. */
-enum event_verdict event_past_judge(struct event_past *past, const char *uid, uint64_t reason, uint64_t message,
+/* What is said. */
+struct event_said {
+	uint64_t reason;  /* hash of type and reason: the key of a combined event */
+	uint64_t message; /* of the text */
+	uint64_t key;     /* of all that makes it another event */
+};
+
+/* The event counts as told. One that is too many raises the count of the first like it, which a later one will show. */
+enum event_verdict event_past_judge(struct event_past *past, const char *uid, const struct event_said *said,
 				    int64_t now_ms);
 
 /* The event with that key; NULL if there was none. Valid until the next call. */

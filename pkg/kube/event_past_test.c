@@ -8,16 +8,22 @@
 
 enum { MINUTE_MS = 60000 };
 
+static enum event_verdict judge(struct event_past *past, const char *uid, uint64_t reason, uint64_t message,
+				int64_t now_ms)
+{
+	return event_past_judge(past, uid, &(struct event_said){ reason, message, reason * 1000 + message }, now_ms);
+}
+
 TEST(a_flood_is_stopped_and_one_comes_again_each_five_minutes)
 {
 	struct event_past *past = event_past_new();
 
 	for (int i = 0; i < 25; i++)
-		CHECK_INT("burst", event_past_judge(past, "u", 1, 1, 0), ==, EVENT_ALONE);
-	CHECK_INT("too many", event_past_judge(past, "u", 2, 2, 0), ==, EVENT_TOO_MANY);
-	CHECK_INT("about another", event_past_judge(past, "v", 1, 1, 0), ==, EVENT_ALONE);
-	CHECK_INT("later", event_past_judge(past, "u", 1, 1, 5 * MINUTE_MS), ==, EVENT_ALONE);
-	CHECK_INT("one only", event_past_judge(past, "u", 1, 1, 5 * MINUTE_MS), ==, EVENT_TOO_MANY);
+		CHECK_INT("burst", judge(past, "u", 1, 1, 0), ==, EVENT_ALONE);
+	CHECK_INT("too many", judge(past, "u", 2, 2, 0), ==, EVENT_TOO_MANY);
+	CHECK_INT("about another", judge(past, "v", 1, 1, 0), ==, EVENT_ALONE);
+	CHECK_INT("later", judge(past, "u", 1, 1, 5 * MINUTE_MS), ==, EVENT_ALONE);
+	CHECK_INT("one only", judge(past, "u", 1, 1, 5 * MINUTE_MS), ==, EVENT_TOO_MANY);
 	event_past_free(past);
 }
 
@@ -26,12 +32,12 @@ TEST(the_tenth_message_of_a_reason_is_combined_for_ten_quiet_minutes)
 	struct event_past *past = event_past_new();
 
 	for (uint64_t i = 0; i < 9; i++)
-		CHECK_INT("alone", event_past_judge(past, "u", 1, i, 0), ==, EVENT_ALONE);
-	CHECK_INT("tenth", event_past_judge(past, "u", 1, 9, 0), ==, EVENT_COMBINED);
-	CHECK_INT("one of before", event_past_judge(past, "u", 1, 3, 0), ==, EVENT_ALONE);
-	CHECK_INT("another reason", event_past_judge(past, "u", 2, 9, 0), ==, EVENT_ALONE);
-	CHECK_INT("still", event_past_judge(past, "u", 1, 10, 9 * MINUTE_MS), ==, EVENT_COMBINED);
-	CHECK_INT("ten minutes after the last", event_past_judge(past, "u", 1, 11, 20 * MINUTE_MS), ==, EVENT_ALONE);
+		CHECK_INT("alone", judge(past, "u", 1, i, 0), ==, EVENT_ALONE);
+	CHECK_INT("tenth", judge(past, "u", 1, 9, 0), ==, EVENT_COMBINED);
+	CHECK_INT("one of before", judge(past, "u", 1, 3, 0), ==, EVENT_ALONE);
+	CHECK_INT("another reason", judge(past, "u", 2, 9, 0), ==, EVENT_ALONE);
+	CHECK_INT("still", judge(past, "u", 1, 10, 9 * MINUTE_MS), ==, EVENT_COMBINED);
+	CHECK_INT("ten minutes after the last", judge(past, "u", 1, 11, 20 * MINUTE_MS), ==, EVENT_ALONE);
 	event_past_free(past);
 }
 
@@ -44,7 +50,7 @@ TEST(what_was_sent_is_found_until_it_expires_or_the_object_is_forgotten)
 {
 	struct event_past *past = event_past_new();
 
-	event_past_judge(past, "u", 1, 1, 0);
+	judge(past, "u", 1, 1, 0);
 	CHECK("nothing yet", !knows(past, "u", 7));
 	for (uint64_t key = 7; key < 10; key++)
 		event_past_sent(past, "u", &(struct event_sent){ key, 100 + key, 1 });
@@ -62,6 +68,21 @@ TEST(what_was_sent_is_found_until_it_expires_or_the_object_is_forgotten)
 	event_past_free(past);
 }
 
+TEST(those_that_are_too_many_are_counted)
+{
+	struct event_past *past = event_past_new();
+
+	judge(past, "u", 1, 1, 0);
+	event_past_sent(past, "u", &(struct event_sent){ 1001, 7, 1 });
+	for (int i = 1; i < 25; i++)
+		judge(past, "u", 1, 1, 0);
+	CHECK_INT("who sends counts", event_past_find(past, "u", 1001)->count, ==, 1);
+	for (int i = 0; i < 3; i++)
+		CHECK_INT("too many", judge(past, "u", 1, 1, 0), ==, EVENT_TOO_MANY);
+	CHECK_INT("counted", event_past_find(past, "u", 1001)->count, ==, 4);
+	event_past_free(past);
+}
+
 TEST(memory_is_bounded_and_the_oldest_goes_first)
 {
 	struct event_past *past = event_past_new();
@@ -69,9 +90,9 @@ TEST(memory_is_bounded_and_the_oldest_goes_first)
 
 	for (uint64_t i = 0; i < 3000; i++) {
 		snprintf(uid, sizeof uid, "%d", (int)i);
-		event_past_judge(past, uid, 1, 1, 0);
+		judge(past, uid, 1, 1, 0);
 		event_past_sent(past, uid, &(struct event_sent){ 1, i, 1 });
-		event_past_judge(past, "0", i, i, 0); /* stays in use */
+		judge(past, "0", i, i, 0); /* stays in use */
 		event_past_sent(past, "0", &(struct event_sent){ 2 + i, i, 1 });
 	}
 	CHECK("in use", knows(past, "0", 3001));
