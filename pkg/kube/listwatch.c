@@ -112,6 +112,25 @@ static void take_object(struct kube_listwatch *lw, ProtobufCMessage *object, str
 	lw->spec.set(lw->spec.owner, object, arena);
 }
 
+/* It is still there, though nobody can read what it is by now; false when not even its name can be read. */
+static bool keep_unreadable(struct kube_listwatch *lw, const ProtobufCBinaryData *raw)
+{
+	_cleanup_arena_ struct arena *arena = arena_new_limited(KUBE_OBJECT_MAX);
+	ProtobufCMessage *object;
+	struct err ignored;
+
+	if (pbjson_decode(&meta__partial_object_metadata__descriptor, (const char *)raw->data, raw->len, arena, &object,
+			  &ignored) < 0 ||
+	    !meta_of(object))
+		return false;
+	_cleanup_free_ char *key = key_of(meta_of(object));
+	struct known *known = map_get(lw->known, key);
+
+	if (known && str_eq(known->uid, meta_of(object)->uid))
+		known->round = lw->round;
+	return true;
+}
+
 static int decode_object(struct kube_listwatch *lw, const ProtobufCBinaryData *raw, ProtobufCMessage **ret_object,
 			 struct arena **ret_arena)
 {
@@ -204,11 +223,9 @@ static void drop_those_of_older_rounds(struct kube_listwatch *lw)
 	}
 }
 
-/* Only now: what could not be read need not be gone. */
 static void list_is_whole(struct kube_listwatch *lw, const Meta__List *list)
 {
 	lw->backoff_ms = 0;
-	drop_those_of_older_rounds(lw);
 	set_version(lw, list->metadata ? list->metadata->resourceversion : NULL);
 	lw->synced = true;
 	if (lw->spec.synced && !lw->freed)
@@ -219,6 +236,7 @@ static void list_done(void *owner, const void *result, const struct err *err)
 {
 	struct kube_listwatch *lw = owner;
 	const Meta__List *list = result;
+	bool all_known = true;
 
 	lw->task = NULL;
 	if (lw->freed) {
@@ -236,11 +254,15 @@ static void list_done(void *owner, const void *result, const struct err *err)
 		ProtobufCMessage *object;
 		struct arena *arena;
 
-		if (decode_object(lw, &list->items[i]->raw, &object, &arena) == 0)
+		if (decode_object(lw, &list->items[i]->raw, &object, &arena) == 0) {
 			take_object(lw, object, arena);
-		else
+		} else {
 			lw->relist = true;
+			all_known &= keep_unreadable(lw, &list->items[i]->raw);
+		}
 	}
+	if (all_known) /* else one of the others may be the one that cannot be read */
+		drop_those_of_older_rounds(lw);
 	if (!lw->relist)
 		list_is_whole(lw, list);
 	lw->calling = false;

@@ -6,7 +6,8 @@
  * Ends of watches, lost connections and refusals are handled here: resume from the last resource version (bookmarks
  * keep it fresh), list again after 410, wait 0.8 s doubling to 30 s with jitter between failures, as client-go does.
  * After a new list the owner sees only what changed: sets for new or changed objects, deletions for those that went. A
- * list with an object that cannot be read is asked for again: the others are set, but nothing counts as gone.
+ * list with an object that cannot be read is asked for again, and is not `synced`; what can be read is told, and what
+ * cannot does not count as gone.
  */
 #include "pkg/kube/kube.h"
 

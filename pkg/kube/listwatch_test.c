@@ -239,6 +239,7 @@ TEST(goes_on_after_refusals_lost_connections_and_garbage)
 }
 
 #define BAD_POD "{\"metadata\":{\"name\":7}}"
+#define BAD_SPEC(name, uid) "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"d\",\"uid\":\"" uid "\"},\"spec\":7}"
 
 static void unreadable(struct world *world, struct fake_call *call)
 {
@@ -253,8 +254,11 @@ static void unreadable(struct world *world, struct fake_call *call)
 	case 2: /* the unreadable one may be a */
 		fake_answer(call, 200, "", LIST("8", BAD_POD "," POD("c", "u3", "8")));
 		break;
-	case 3:
-		fake_answer(call, 200, "", LIST("9", POD("a", "u1", "9") "," POD("c", "u3", "8")));
+	case 3: /* now it is known which it is */
+		fake_answer(call, 200, "", LIST("9", BAD_SPEC("a", "u1")));
+		break;
+	case 4:
+		fake_answer(call, 200, "", LIST("10", POD("a", "u1", "10")));
 		break;
 	default:
 		fake_begin(call);
@@ -265,8 +269,8 @@ TEST(an_object_that_cannot_be_read_is_not_gone)
 {
 	struct world world = { 0 };
 
-	run(&world, unreadable, "W9");
-	CHECK_STR("story", buf_text(&world.log), "L0 +a3 +b4 synced W5 L +c8 L +a9 -d/b/u2 synced W9");
+	run(&world, unreadable, "W10");
+	CHECK_STR("story", buf_text(&world.log), "L0 +a3 +b4 synced W5 L +c8 L -d/b/u2 -d/c/u3 L +a10 synced W10");
 	end(&world);
 }
 
