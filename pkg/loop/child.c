@@ -238,14 +238,15 @@ static int spawn(struct child *child, const struct child_spec *spec, int out, in
 static int watch_exit(struct child *child, const char *program)
 {
 	child->pidfd = pidfd_open(child->pid, 0);
-	if (child->pidfd < 0 && errno == ESRCH)
+	if (child->pidfd < 0 && (errno == ESRCH || errno == EINVAL)) /* gone, or just going */
 		return child_is_lost(child);
 	if (child->pidfd >= 0)
 		child->exit_watch = loop_fd_watch(child->loop, child->pidfd, LOOP_READ, child_exits, child);
 	if (child->exit_watch)
 		return 0;
 
-	int code = err_errno(&child->why, "cannot start %s", program);
+	int code = errno ? err_errno(&child->why, "cannot start %s", program)
+			 : err_set(&child->why, -EIO, "cannot start %s", program);
 
 	kill(child->pid, SIGKILL);
 	waitpid(child->pid, NULL, 0);
