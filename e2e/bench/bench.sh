@@ -124,7 +124,6 @@ transfers() { # PROTOCOL
 throughput() {
 	transfers websocket
 	transfers spdy
-	[ "$KIND" != stock ] || translated
 }
 
 declares() {
@@ -132,17 +131,18 @@ declares() {
 }
 
 # Stock takes WebSockets itself, for ours the API server translates them: what that costs is seen on stock without it.
-translated() {
-	local KIND=translated config=$RIG/conf/kubelet.yaml
+without_websockets() {
+	local config=$RIG/conf/kubelet.yaml
+	declares || return 0
 	echo 'featureGates: {ExtendWebSocketsToKubelet: false}' >>"$config"
 	rig_kill kubelet
 	wait_until 60 "stock without WebSockets" not declares
 	wait_until 60 "stock knows its pods again" kubectl exec a -- true
+}
+
+translated() {
+	KIND=translated-$KIND
 	transfers websocket
-	sed -i '$d' "$config"
-	rig_kill kubelet
-	wait_until 60 "stock with WebSockets" declares
-	wait_until 60 "stock knows its pods again" kubectl exec a -- true
 }
 
 # The node's own requests, as the API server's audit log counts them.
@@ -263,11 +263,10 @@ table() {
 	row "exec stdin, SPDY, MiB/s" "$(cells timing in-spdy)"
 	row "port-forward download, WebSocket, MiB/s" "$(cells timing forward-websocket)"
 	row "port-forward download, SPDY, MiB/s" "$(cells timing forward-spdy)"
-	if [ -e "$work/cpu-websocket.translated" ] && [ -e "$work/cpu-websocket.ours" ]; then
-		row "exec stdout, WebSocket translated by the API server for both, MiB/s" "$(cells timing out-websocket translated ours)"
-		row "exec stdin, the same" "$(cells timing in-websocket translated ours)"
-		row "port-forward download, the same" "$(cells timing forward-websocket translated ours)"
-	fi
+	local translated=("${kinds[@]/#/translated-}")
+	row "exec stdout, WebSocket translated by the API server for both, MiB/s" "$(cells timing out-websocket "${translated[@]}")"
+	row "exec stdin, the same" "$(cells timing in-websocket "${translated[@]}")"
+	row "port-forward download, the same" "$(cells timing forward-websocket "${translated[@]}")"
 	row "CPU of the kubelet for 1 GiB of all three, WebSocket, s" "$(cells timing cpu-websocket)"
 	row "CPU of the kubelet for 1 GiB of all three, SPDY, s" "$(cells timing cpu-spdy)"
 	row "API requests for the life of a plain pod, 10 at once" "$(cells field1 life)"
@@ -299,4 +298,6 @@ in_turn burst
 each fill
 each memory memory30
 each idle_cpu
+each without_websockets
+in_turn translated
 table
