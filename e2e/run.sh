@@ -27,6 +27,15 @@ try_case() {
 	NS=e2e-$2-$RANDOM WORK=$out/$2 timeout -k 20 "$limit" bash "$1" >"$out/$2/log" 2>&1
 }
 
+# What the programs and the kernel said lately, for who looks for the cause.
+keep_evidence() { # FOLDER
+	local program
+	for program in kubelet containerd; do
+		tail -n 3000 "$RIG/log/$program.log" >"$1/$program.log"
+	done
+	dmesg --time-format iso 2>/dev/null | tail -n 1000 >"$1/dmesg.log"
+}
+
 # One case in a namespace and a folder of its own; its verdict is one line.
 run_case() {
 	local file=$1 name start code=0 only again=
@@ -46,7 +55,7 @@ run_case() {
 	try_case "$file" "$name" || code=$?
 	if [ $code -ne 0 ] && [ $code -ne 77 ]; then
 		# A second try is for the machine's bad moments; it is shown, and counted at the end.
-		mv "$out/$name" "$out/$name.first" 2>/dev/null || true
+		mv "$out/$name" "$out/$name.first" 2>/dev/null && keep_evidence "$out/$name.first" || true
 		code=0
 		again=" on the second try"
 		try_case "$file" "$name" || code=$?
