@@ -229,8 +229,6 @@ static int spawn(struct child *child, const struct child_spec *spec, int out, in
 
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&files);
-	if (code != 0)
-		child->pid = 0;
 	return -code;
 }
 
@@ -245,8 +243,7 @@ static int watch_exit(struct child *child, const char *program)
 	if (child->exit_watch)
 		return 0;
 
-	int code = errno ? err_errno(&child->why, "cannot start %s", program)
-			 : err_set(&child->why, -EIO, "cannot start %s", program);
+	int code = err_errno(&child->why, "cannot start %s", program);
 
 	kill(child->pid, SIGKILL);
 	waitpid(child->pid, NULL, 0);

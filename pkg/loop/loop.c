@@ -270,11 +270,14 @@ static void fd_is_ready(uv_poll_t *uv, int status, int events)
 struct loop_fd *loop_fd_watch(struct loop *loop, int fd, int events, loop_fd_fn *ready, void *owner)
 {
 	struct loop_fd *watch = xcalloc(1, sizeof *watch);
+	int code;
 
 	watch->ready = ready;
 	watch->owner = owner;
-	if (uv_poll_init(&loop->uv, &watch->uv, fd) < 0) {
+	code = uv_poll_init(&loop->uv, &watch->uv, fd);
+	if (code < 0) {
 		free(watch);
+		errno = -code;
 		return NULL;
 	}
 	loop_fd_set(watch, events);

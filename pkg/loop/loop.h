@@ -48,7 +48,8 @@ enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 }; /* HANGUP is reported t
 struct loop_fd;
 typedef void loop_fd_fn(void *owner, int events);
 
-/* One watch per descriptor. `events` may be 0 at first. Fails (NULL) only for regular files and bad descriptors. */
+/* One watch per descriptor. `events` may be 0 at first. Fails (NULL, errno) only for regular files and bad descriptors.
+ */
 struct loop_fd *loop_fd_watch(struct loop *loop, int fd, int events, loop_fd_fn *ready, void *owner);
 void loop_fd_set(struct loop_fd *watch, int events);
 void loop_fd_unwatch(struct loop_fd *watch); /* no callback after it; close the descriptor after it, not before */
