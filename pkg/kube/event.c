@@ -238,10 +238,22 @@ static char *clean_message(struct arena *arena, const char *text, size_t size)
 	return arena_strndup(arena, buf_text(&clean), utf8_cut(buf_text(&clean), clean.size, MESSAGE_MAX));
 }
 
-/* What an event is about: in a log, and among those of before. */
 static const char *uid_of(const Core__ObjectReference *about)
 {
-	return str_empty(about->uid) ? str_or(about->name, "") : about->uid;
+	return str_or(about->uid, str_or(about->name, ""));
+}
+
+static struct event_said what_is_said(const struct event_past *past, const Core__ObjectReference *about,
+				      const char *type, const char *reason, const char *message)
+{
+	uint64_t group = event_past_hash(past, event_past_hash(past, 0, type), reason);
+	uint64_t part = event_past_hash(past, group, str_or(about->fieldpath, ""));
+
+	return (struct event_said){
+		.reason = group,
+		.message = event_past_hash(past, 0, message),
+		.key = event_past_hash(past, part, message),
+	};
 }
 
 void kube_event(struct kube_events *events, const Core__ObjectReference *about, const char *type, const char *reason,
@@ -256,13 +268,7 @@ void kube_event(struct kube_events *events, const Core__ObjectReference *about, 
 	struct waiting *waiting = xcalloc(1, sizeof *waiting);
 	waiting->arena = arena_new();
 	char *message = clean_message(waiting->arena, text, strlen(text));
-	uint64_t group = event_past_hash(events->past, event_past_hash(events->past, 0, type), reason);
-	struct event_said said = {
-		.reason = group,
-		.message = event_past_hash(events->past, 0, message),
-		.key = event_past_hash(events->past, event_past_hash(events->past, group, str_or(about->fieldpath, "")),
-				       message),
-	};
+	struct event_said said = what_is_said(events->past, about, type, reason, message);
 	enum event_verdict verdict = events->n_waiting < KUBE_EVENTS_WAITING
 					     ? event_past_judge(events->past, uid_of(about), &said, clock_mono_ms())
 					     : EVENT_TOO_MANY;
