@@ -4,14 +4,14 @@
 #
 #   bench.sh            two clusters side by side; operations are timed in turn (A B B A ...), memory at the same load
 #
-# KINDS="stock ours"; ROUNDS=5; STARTS=10, EXECS=40, TAKES=3 (of each 256 MiB) a round. Ratios mean something, absolute
-# figures are this machine's.
+# KINDS="stock ours"; ROUNDS=5; STARTS=10, EXECS=40 a round; TAKES=15 of each 256 MiB. Ratios mean something, absolute
+# figures are this machine's. A ratio has its 95 % range with it: a difference whose range includes 1 was not seen.
 set -euo pipefail
 
 bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 e2e=$(dirname "$bench")
 read -ra kinds <<<"${KINDS:-stock ours}"
-rounds=${ROUNDS:-5} starts=${STARTS:-10} execs=${EXECS:-40} takes=${TAKES:-3}
+rounds=${ROUNDS:-5} starts=${STARTS:-10} execs=${EXECS:-40} takes=${TAKES:-15}
 declare -A id=([stock]=11 [ours]=12)
 work=$(mktemp -d)
 cache=${CUBELET_CACHE:-$HOME/.cache/cubelet}
@@ -95,30 +95,24 @@ exec_in() {
 	head -c 268435456 /dev/zero | kubectl exec -i a -- sh -c 'cat >/dev/null; true'
 }
 
-repeat() {
-	for _ in $(seq "$takes"); do
-		"$@"
-	done
-}
-
 transfers() { # PROTOCOL
 	local port pid before websockets=true
 	before=$(cpu_ticks)
 	[ "$1" = websocket ] || websockets=false
 	export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$websockets KUBECTL_PORT_FORWARD_WEBSOCKETS=$websockets
-	repeat mib_per_second "out-$1" exec_out
-	repeat mib_per_second "in-$1" exec_in
+	mib_per_second "out-$1" exec_out
+	mib_per_second "in-$1" exec_in
 	rm -f "$work/forward"
 	kubectl port-forward web :80 >"$work/forward" 2>&1 &
 	pid=$!
 	wait_until 20 "port-forward" grep -qs "127.0.0.1:.*-> 80" "$work/forward"
 	port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")
-	repeat mib_per_second "forward-$1" curl -sS -o /dev/null "http://127.0.0.1:$port/big"
+	mib_per_second "forward-$1" curl -sS -o /dev/null "http://127.0.0.1:$port/big"
 	kill $pid
 	wait $pid 2>/dev/null || true
-	# Three times 256 MiB a take.
-	awk -v t="$(($(cpu_ticks) - before))" -v hz="$(getconf CLK_TCK)" -v n="$takes" \
-		'BEGIN { printf "%.2f\n", t / hz / 0.75 / n }' >>"$work/cpu-$1.$KIND"
+	# Three times 256 MiB.
+	awk -v t="$(($(cpu_ticks) - before))" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f\n", t / hz / 0.75 }' \
+		>>"$work/cpu-$1.$KIND"
 }
 
 throughput() {
@@ -201,11 +195,12 @@ each() {
 	done
 }
 
-# In turn, the other way round every second time.
+# in_turn TIMES COMMAND...: in turn, the other way round every second time.
 in_turn() {
-	local round i
-	for round in $(seq "$rounds"); do
-		echo "  $1 $round/$rounds" >&2
+	local times=$1 round i
+	shift
+	for round in $(seq "$times"); do
+		echo "  $1 $round/$times" >&2
 		if [ $((round % 2)) = 1 ]; then
 			for ((i = 0; i < ${#kinds[@]}; i++)); do in_rig "${kinds[i]}" "$@"; done
 		else
@@ -214,12 +209,35 @@ in_turn() {
 	done
 }
 
-row() { # LABEL then one cell a kind, then the ratio of the first number of the last to the first
-	local label=$1
-	shift
-	echo "$label|$*" | awk -F'|' -v OFS=' | ' '{ split($2, a, " "); split($NF, b, " ")
-		r = (NF > 2 && a[1] > 0) ? sprintf("%.2f", b[1] / a[1]) : ""
+row() { # LABEL CELLS [RANGE]: a cell a kind, then the ratio of the first number of the last to the first, and its range
+	echo "$1|$2" | awk -F'|' -v OFS=' | ' -v range="${3:+ ($3)}" '{ split($2, a, " "); split($NF, b, " ")
+		r = (NF > 2 && a[1] > 0) ? sprintf("%.2f", b[1] / a[1]) range : ""
 		line = "| " $1; for (i = 2; i <= NF; i++) line = line " | " $i; print line " | " r " |" }'
+}
+
+# The 95 % range of the ratio of two medians, by drawing a thousand times from what was measured (bootstrap).
+ratio_range() { # FILE OF-WHICH-FILE
+	awk 'function drawn(v, n,    i, j, x, m) {
+			for (i = 1; i <= n; i++) {
+				x = v[int(rand() * n) + 1]
+				for (j = i - 1; j > 0 && m[j] > x; j--) m[j + 1] = m[j]
+				m[j + 1] = x
+			}
+			return m[int((n + 1) / 2)]
+		}
+		FNR == 1 { file++ }
+		file == 1 { a[++na] = $1 }
+		file == 2 { b[++nb] = $1 }
+		END { srand(1); for (k = 0; k < 1000; k++) printf "%.4f\n", drawn(a, na) / drawn(b, nb) }' "$1" "$2" |
+		sort -n | awk '{ v[NR] = $1 } END { printf "%.2f–%.2f", v[25], v[975] }'
+}
+
+timing_row() { # LABEL FILE [KIND...]
+	local label=$1 file=$2 range=
+	shift 2
+	[ $# -gt 0 ] || set -- "${kinds[@]}"
+	[ $# -lt 2 ] || range=$(ratio_range "$work/$file.${*: -1}" "$work/$file.$1")
+	row "$label" "$(cells timing "$file" "$@")" "$range"
 }
 
 cells() { # FUNCTION FILE [KIND...]: joined by |
@@ -254,21 +272,21 @@ table() {
 		row "… anonymous, MiB" "$(cells field3 memory$size)"
 	done
 	row "idle CPU at 30 pods, % of a core" "$(cells field1 cpu)"
-	row "pod created until seen Running, one at a time, ms" "$(cells timing start)"
-	row "30 pods at once until all run, ms" "$(cells timing burst30)"
-	row "exec /bin/true through the API server, ms" "$(cells timing exec)"
-	row "exec stdout, WebSocket, MiB/s" "$(cells timing out-websocket)"
-	row "exec stdout, SPDY, MiB/s" "$(cells timing out-spdy)"
-	row "exec stdin, WebSocket, MiB/s" "$(cells timing in-websocket)"
-	row "exec stdin, SPDY, MiB/s" "$(cells timing in-spdy)"
-	row "port-forward download, WebSocket, MiB/s" "$(cells timing forward-websocket)"
-	row "port-forward download, SPDY, MiB/s" "$(cells timing forward-spdy)"
+	timing_row "pod created until seen Running, one at a time, ms" start
+	timing_row "30 pods at once until all run, ms" burst30
+	timing_row "exec /bin/true through the API server, ms" exec
+	timing_row "exec stdout, WebSocket, MiB/s" out-websocket
+	timing_row "exec stdout, SPDY, MiB/s" out-spdy
+	timing_row "exec stdin, WebSocket, MiB/s" in-websocket
+	timing_row "exec stdin, SPDY, MiB/s" in-spdy
+	timing_row "port-forward download, WebSocket, MiB/s" forward-websocket
+	timing_row "port-forward download, SPDY, MiB/s" forward-spdy
 	local translated=("${kinds[@]/#/translated-}")
-	row "exec stdout, WebSocket translated by the API server for both, MiB/s" "$(cells timing out-websocket "${translated[@]}")"
-	row "exec stdin, the same" "$(cells timing in-websocket "${translated[@]}")"
-	row "port-forward download, the same" "$(cells timing forward-websocket "${translated[@]}")"
-	row "CPU of the kubelet for 1 GiB of all three, WebSocket, s" "$(cells timing cpu-websocket)"
-	row "CPU of the kubelet for 1 GiB of all three, SPDY, s" "$(cells timing cpu-spdy)"
+	timing_row "exec stdout, WebSocket translated by the API server for both, MiB/s" out-websocket "${translated[@]}"
+	timing_row "exec stdin, the same" in-websocket "${translated[@]}"
+	timing_row "port-forward download, the same" forward-websocket "${translated[@]}"
+	timing_row "CPU of the kubelet for 1 GiB of all three, WebSocket, s" cpu-websocket
+	timing_row "CPU of the kubelet for 1 GiB of all three, SPDY, s" cpu-spdy
 	row "API requests for the life of a plain pod, 10 at once" "$(cells field1 life)"
 	row "API requests in an idle minute" "$(cells field1 idle)"
 }
@@ -290,14 +308,14 @@ done
 each base_pods
 sleep 20
 each memory memory2
-in_turn starts
-in_turn execs
-in_turn throughput
+in_turn "$rounds" starts
+in_turn "$rounds" execs
+in_turn "$takes" throughput
 each requests
-in_turn burst
+in_turn "$rounds" burst
 each fill
 each memory memory30
 each idle_cpu
 each without_websockets
-in_turn translated
+in_turn "$takes" translated
 table
