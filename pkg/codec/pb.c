@@ -60,8 +60,7 @@ void *pb_grow(struct arena *arena, const void *array, size_t n, size_t item_size
 {
 	char *grown = arena_alloc(arena, MAX(n * 2, (size_t)1) * item_size);
 
-	base_assert(grown);
-	if (n)
+	if (grown && n)
 		memcpy(grown, array, n * item_size);
 	return grown;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "pkg/base/arena.h"
+#include "pkg/base/base.h"
 #include "pkg/base/buf.h"
 #include "pkg/base/err.h"
 
@@ -66,6 +67,8 @@ static inline protobuf_c_boolean *pb_has(const ProtobufCMessage *message, const 
 		size_t _n = (message)->n_##field;                                                            \
 		if ((_n & (_n - 1)) == 0)                                                                    \
 			(message)->field = pb_grow((arena), (message)->field, _n, sizeof *(message)->field); \
+		base_assert((message)->field);                                                               \
 		(message)->field[(message)->n_##field++] = (item);                                           \
 	} while (0)
+/* NULL when the arena's limit is reached, which PB_APPEND is not made for. */
 void *pb_grow(struct arena *arena, const void *array, size_t n, size_t item_size);

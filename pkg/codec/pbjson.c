@@ -96,12 +96,10 @@ static void *take_place(struct reader *reader, ProtobufCMessage *home, const Pro
 	size_t size = pb_item_size(field);
 
 	if ((*n & (*n - 1)) == 0) {
-		char *grown = arena_alloc(reader->arena, MAX(*n * 2, (size_t)1) * size);
+		void *grown = pb_grow(reader->arena, *array, *n, size);
 
 		if (!grown)
 			return NULL;
-		if (*n)
-			memcpy(grown, *array, *n * size);
 		*array = grown;
 	}
 	return (char *)*array + size * (*n)++;
