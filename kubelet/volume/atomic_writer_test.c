@@ -184,15 +184,13 @@ TEST(a_volume_that_is_right_is_not_written_again)
 	_cleanup_payload_ struct payload payload =
 		payload_of(arena, (const char *[]){ "a/b", "1", "a-1", "2", "a/c/d", "3", "a.b", "4", "ab/c", "5", "A",
 						    "6", NULL });
-	char dir[] = "/tmp/cubelet-writer-XXXXXX";
+	const char *dir = test_folder();
 	bool written = false;
 	struct err err;
 
-	CHECK("folder", mkdtemp(dir));
 	CHECK_OK(atomic_write(dir, &payload, -1, &written, &err), &err);
 	CHECK("first", written);
 	CHECK_OK(atomic_write(dir, &payload, -1, &written, &err), &err);
 	CHECK("second", !written);
 	CHECK_STR("in the folder", read_in(dir, "a/c/d"), "3");
-	CHECK_OK(dir_remove_all(dir, &err), &err);
 }

@@ -122,142 +122,135 @@ static struct runtime_container instance(const char *id, const char *name, enum 
 #define LOST(message) \
 	"{\"terminated\":{\"exitCode\":137,\"reason\":\"ContainerStatusUnknown\",\"message\":\"" message "\"}}"
 
+static const char lost_when_deleted[] =
+	LOST("The container could not be located when the pod was deleted.  The container used to be Running");
+static const char lost[] = LOST("The container could not be located when the pod was terminated");
+static const struct {
+	const char *rule, *policy, *before; /* status of container a */
+	enum runtime_state states[2];       /* newest first */
+	size_t n_states;
+	struct status_waiting waiting;
+	const char *state, *last;
+	int restarts;
+} container_rows[] = {
+	{ "nothing yet", "Always", NULL, { 0 }, 0, { 0 }, "{\"waiting\":{\"reason\":\"ContainerCreating\"}}", "{}", 0 },
+	{ "cannot be pulled",
+	  "Always",
+	  NULL,
+	  { 0 },
+	  0,
+	  { "ErrImagePull", "no such image" },
+	  "{\"waiting\":{\"reason\":\"ErrImagePull\",\"message\":\"no such image\"}}",
+	  "{}",
+	  0 },
+	{ "created waits without a reason",
+	  "Always",
+	  NULL,
+	  { RUNTIME_CREATED },
+	  1,
+	  { 0 },
+	  "{\"waiting\":{}}",
+	  "{}",
+	  0 },
+	{ "runs",
+	  "Always",
+	  NULL,
+	  { RUNTIME_RUNNING },
+	  1,
+	  { 0 },
+	  "{\"running\":{\"startedAt\":\"2025-11-25T08:39:40Z\"}}",
+	  "{}",
+	  0 },
+	{ "a reason of before is not shown while it runs",
+	  "Always",
+	  NULL,
+	  { RUNTIME_RUNNING },
+	  1,
+	  { "ErrImagePull", "x" },
+	  "{\"running\":{\"startedAt\":\"2025-11-25T08:39:40Z\"}}",
+	  "{}",
+	  0 },
+	{ "ended", "Never", NULL, { RUNTIME_EXITED }, 1, { 0 }, EXIT("id0"), "{}", 0 },
+	{ "runs again",
+	  "Always",
+	  NULL,
+	  { RUNTIME_RUNNING, RUNTIME_EXITED },
+	  2,
+	  { 0 },
+	  "{\"running\":{\"startedAt\":\"2025-11-25T08:39:40Z\"}}",
+	  EXIT("id1"),
+	  1 },
+	{ "waits in the crash loop",
+	  "Always",
+	  NULL,
+	  { RUNTIME_EXITED, RUNTIME_EXITED },
+	  2,
+	  { "CrashLoopBackOff", "back-off" },
+	  "{\"waiting\":{\"reason\":\"CrashLoopBackOff\",\"message\":\"back-off\"}}",
+	  EXIT("id0"),
+	  1 },
+	{ "Never does not wait for a restart",
+	  "Never",
+	  NULL,
+	  { RUNTIME_EXITED },
+	  1,
+	  { "CrashLoopBackOff", "x" },
+	  EXIT("id0"),
+	  "{}",
+	  0 },
+	{ "the runtime lost what ran",
+	  "Always",
+	  "{\"name\":\"a\",\"state\":{\"running\":{}}}",
+	  { 0 },
+	  0,
+	  { 0 },
+	  "{\"waiting\":{\"reason\":\"ContainerCreating\"}}",
+	  lost_when_deleted,
+	  1 },
+	{ "unknown after it ran",
+	  "Always",
+	  "{\"name\":\"a\",\"state\":{\"running\":{}}}",
+	  { RUNTIME_UNKNOWN },
+	  1,
+	  { 0 },
+	  lost,
+	  "{}",
+	  1 },
+	{ "what ended stays so when the runtime forgot it",
+	  "Never",
+	  "{\"name\":\"a\",\"restartCount\":4,\"state\":" EXIT("old") "}",
+	  { 0 },
+	  0,
+	  { 0 },
+	  EXIT("old"),
+	  "",
+	  4 },
+	{ "the end of a removed instance is kept",
+	  "Always",
+	  "{\"name\":\"a\",\"containerID\":\"containerd://old\",\"state\":" EXIT("old") "}",
+	  { RUNTIME_EXITED },
+	  1,
+	  { 0 },
+	  EXIT("id0"),
+	  EXIT("old"),
+	  0 },
+};
+
 TEST(container_states)
 {
-	static const char lost_when_deleted[] =
-		LOST("The container could not be located when the pod was deleted.  The container used to be Running");
-	static const char lost[] = LOST("The container could not be located when the pod was terminated");
-	static const struct {
-		const char *rule, *policy, *before; /* status of container a */
-		enum runtime_state states[2];       /* newest first */
-		size_t n_states;
-		struct status_waiting waiting;
-		const char *state, *last;
-		int restarts;
-	} rows[] = {
-		{ "nothing yet",
-		  "Always",
-		  NULL,
-		  { 0 },
-		  0,
-		  { 0 },
-		  "{\"waiting\":{\"reason\":\"ContainerCreating\"}}",
-		  "{}",
-		  0 },
-		{ "cannot be pulled",
-		  "Always",
-		  NULL,
-		  { 0 },
-		  0,
-		  { "ErrImagePull", "no such image" },
-		  "{\"waiting\":{\"reason\":\"ErrImagePull\",\"message\":\"no such image\"}}",
-		  "{}",
-		  0 },
-		{ "created waits without a reason",
-		  "Always",
-		  NULL,
-		  { RUNTIME_CREATED },
-		  1,
-		  { 0 },
-		  "{\"waiting\":{}}",
-		  "{}",
-		  0 },
-		{ "runs",
-		  "Always",
-		  NULL,
-		  { RUNTIME_RUNNING },
-		  1,
-		  { 0 },
-		  "{\"running\":{\"startedAt\":\"2025-11-25T08:39:40Z\"}}",
-		  "{}",
-		  0 },
-		{ "a reason of before is not shown while it runs",
-		  "Always",
-		  NULL,
-		  { RUNTIME_RUNNING },
-		  1,
-		  { "ErrImagePull", "x" },
-		  "{\"running\":{\"startedAt\":\"2025-11-25T08:39:40Z\"}}",
-		  "{}",
-		  0 },
-		{ "ended", "Never", NULL, { RUNTIME_EXITED }, 1, { 0 }, EXIT("id0"), "{}", 0 },
-		{ "runs again",
-		  "Always",
-		  NULL,
-		  { RUNTIME_RUNNING, RUNTIME_EXITED },
-		  2,
-		  { 0 },
-		  "{\"running\":{\"startedAt\":\"2025-11-25T08:39:40Z\"}}",
-		  EXIT("id1"),
-		  1 },
-		{ "waits in the crash loop",
-		  "Always",
-		  NULL,
-		  { RUNTIME_EXITED, RUNTIME_EXITED },
-		  2,
-		  { "CrashLoopBackOff", "back-off" },
-		  "{\"waiting\":{\"reason\":\"CrashLoopBackOff\",\"message\":\"back-off\"}}",
-		  EXIT("id0"),
-		  1 },
-		{ "Never does not wait for a restart",
-		  "Never",
-		  NULL,
-		  { RUNTIME_EXITED },
-		  1,
-		  { "CrashLoopBackOff", "x" },
-		  EXIT("id0"),
-		  "{}",
-		  0 },
-		{ "the runtime lost what ran",
-		  "Always",
-		  "{\"name\":\"a\",\"state\":{\"running\":{}}}",
-		  { 0 },
-		  0,
-		  { 0 },
-		  "{\"waiting\":{\"reason\":\"ContainerCreating\"}}",
-		  lost_when_deleted,
-		  1 },
-		{ "unknown after it ran",
-		  "Always",
-		  "{\"name\":\"a\",\"state\":{\"running\":{}}}",
-		  { RUNTIME_UNKNOWN },
-		  1,
-		  { 0 },
-		  lost,
-		  "{}",
-		  1 },
-		{ "what ended stays so when the runtime forgot it",
-		  "Never",
-		  "{\"name\":\"a\",\"restartCount\":4,\"state\":" EXIT("old") "}",
-		  { 0 },
-		  0,
-		  { 0 },
-		  EXIT("old"),
-		  "",
-		  4 },
-		{ "the end of a removed instance is kept",
-		  "Always",
-		  "{\"name\":\"a\",\"containerID\":\"containerd://old\",\"state\":" EXIT("old") "}",
-		  { RUNTIME_EXITED },
-		  1,
-		  { 0 },
-		  EXIT("id0"),
-		  EXIT("old"),
-		  0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const char *before = rows[i].before ? arena_printf(arena ? arena : (arena = arena_new()),
-								   "{\"containerStatuses\":[%s]}", rows[i].before)
-						    : "{}";
-		Core__Pod *pod = plain_pod(rows[i].policy, before);
+	for (size_t i = 0; i < ARRAY_LEN(container_rows); i++) {
+		const char *before = container_rows[i].before
+					     ? arena_printf(arena ? arena : (arena = arena_new()),
+							    "{\"containerStatuses\":[%s]}", container_rows[i].before)
+					     : "{}";
+		Core__Pod *pod = plain_pod(container_rows[i].policy, before);
 		struct runtime_container containers[2];
 		struct runtime_sandbox sandbox = { .id = "s", .ready = true };
 		struct runtime_pod observed = { .sandboxes = &sandbox,
 						.n_sandboxes = 1,
 						.containers = containers,
-						.n_containers = rows[i].n_states };
-		struct status_waiting waiting[2] = { { 0 }, rows[i].waiting };
+						.n_containers = container_rows[i].n_states };
+		struct status_waiting waiting[2] = { { 0 }, container_rows[i].waiting };
 		struct status_input input = { .runtime_name = "containerd",
 					      .pod = pod,
 					      .before = pod->status,
@@ -266,15 +259,16 @@ TEST(container_states)
 					      .now_s = NOW_S };
 		Core__ContainerStatus *status;
 
-		for (size_t n = 0; n < rows[i].n_states; n++)
-			containers[n] = instance(n ? "id1" : "id0", "a", rows[i].states[n],
-						 (int32_t)(rows[i].n_states - 1 - n));
+		for (size_t n = 0; n < container_rows[i].n_states; n++)
+			containers[n] = instance(n ? "id1" : "id0", "a", container_rows[i].states[n],
+						 (int32_t)(container_rows[i].n_states - 1 - n));
 		status = status_make(&input, arena)->containerstatuses[0];
-		CHECK_STR(rows[i].rule, status->name, "a");
-		CHECK_STR(rows[i].rule, json_of(&status->state->base), rows[i].state);
-		CHECK_STR(rows[i].rule, status->laststate ? json_of(&status->laststate->base) : "", rows[i].last);
-		CHECK_INT(rows[i].rule, status->restartcount, ==, rows[i].restarts);
-		CHECK_INT(rows[i].rule, status->ready, ==, status->state->running != NULL);
+		CHECK_STR(container_rows[i].rule, status->name, "a");
+		CHECK_STR(container_rows[i].rule, json_of(&status->state->base), container_rows[i].state);
+		CHECK_STR(container_rows[i].rule, status->laststate ? json_of(&status->laststate->base) : "",
+			  container_rows[i].last);
+		CHECK_INT(container_rows[i].rule, status->restartcount, ==, container_rows[i].restarts);
+		CHECK_INT(container_rows[i].rule, status->ready, ==, status->state->running != NULL);
 	}
 }
 
