@@ -19,3 +19,14 @@ attach() {
 	[ "$(head -n 1 "$WORK/out")" != "tick 1" ] || fail "attach does not replay"
 }
 protocols attach
+# A terminal has no stderr, and a client that is none itself asks for it.
+pod terminal <<-'EOT'
+	containers:
+	- {name: c, image: busybox, imagePullPolicy: IfNotPresent, tty: true, stdin: true, command: [sleep, "1000"]}
+EOT
+wait_running terminal
+refused() {
+	expect_like "$PROTOCOL terminal" "$(kubectl attach -i terminal 2>&1 </dev/null)" \
+		'unable to upgrade connection: rpc error: code = InvalidArgument desc = tty and stderr cannot both be true'
+}
+protocols refused

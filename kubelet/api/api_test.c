@@ -41,6 +41,7 @@ static struct {
 	bool tells_state;
 	int n_calls;
 	Cri__ExecRequest asked;
+	Cri__AttachRequest attached;
 	char words[256];
 	/* waiting */
 	struct loop_timer poll;
@@ -170,6 +171,8 @@ struct task *cri_call(struct cri *cri, enum cri_method method, const ProtobufCMe
 			snprintf(world.words + strlen(world.words), sizeof world.words - strlen(world.words), "%s|",
 				 world.asked.cmd[i]);
 	}
+	if (method == CRI_ATTACH)
+		world.attached = *(const Cri__AttachRequest *)(const void *)request;
 	loop_post(world.loop, answer, question);
 	return &question->task;
 }
@@ -702,6 +705,20 @@ TEST(what_can_go_wrong_with_a_session)
 		CHECK(rows[i].rule, rows[i].status != 429 || strstr(world.headers, "Retry-After: 60\n"));
 		stop();
 	}
+}
+
+TEST(attach_asks_for_what_the_client_wants_of_a_terminal_too)
+{
+	start();
+	container.tty = true;
+	request("POST", "/attach/default/p/c?input=1&output=1&error=1", upgrade, ARRAY_LEN(upgrade));
+	run_until("asked", has_asked);
+	container.tty = false;
+	CHECK("the spec says that there is a terminal", world.attached.tty);
+	CHECK("the runtime says that it has no stderr",
+	      world.attached.stdin && world.attached.stdout && world.attached.stderr);
+	run_until("ended", has_ended);
+	stop();
 }
 
 TEST(ports_of_the_old_websocket_form)

@@ -380,7 +380,7 @@ static void attach_serve(struct call *call)
 	request->tty = spec && spec->tty; /* a process has a terminal or not, whatever the client wants */
 	request->stdin = streams.input;
 	request->stdout = streams.output;
-	request->stderr = streams.error && !request->tty;
+	request->stderr = streams.error; /* of a terminal too: that is for the runtime to refuse */
 	call->task = cri_call(call->api->options.cri, CRI_ATTACH, &request->base, 0, url_came, call);
 }
 
