@@ -211,7 +211,7 @@ static Core__Pod pod = { .base = PROTOBUF_C_MESSAGE_INIT(&core__pod__descriptor)
 			 .spec = &spec,
 			 .status = &status_of_pod };
 static struct runtime_container observed_container = {
-	.id = "c1", .name = "c", .image = "i", .state = RUNTIME_RUNNING
+	.id = "c1", .name = "c", .image = "i", .image_ref = "sha256:i", .state = RUNTIME_RUNNING
 };
 static struct runtime_sandbox observed_sandbox = { .id = "s1", .ready = true };
 static struct runtime_pod observed_pod = { .uid = "u1",
@@ -366,7 +366,11 @@ TEST(answers_without_a_runtime)
 		  "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{\"metadata\":{\"name\":"
 		  "\"p\",\"namespace\":\"default\",\"uid\":\"u1\"},",
 		  "application/json" },
-		{ "GET", "/runningpods/", 200, "{\"kind\":\"PodList\",", "application/json" },
+		{ "GET", "/runningpods/", 200,
+		  "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{\"metadata\":{\"name\":"
+		  "\"p\",\"namespace\":\"default\",\"uid\":\"u1\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":"
+		  "\"sha256:i\",\"resources\":{}}]},\"status\":{}}]}\n",
+		  "application/json" },
 		{ "GET", "/configz", 200,
 		  "{\"kubeletconfig\":{\"kind\":\"KubeletConfiguration\",\"apiVersion\":\"kubelet.config.k8s.io/"
 		  "v1beta1\"",

@@ -140,7 +140,7 @@ static Core__Pod *pod_of(const struct runtime_pod *observed, struct arena *arena
 		Core__Container *container = PB_NEW(arena, Core__Container, core__container__descriptor);
 
 		container->name = arena_strdup(arena, observed->containers[i].name);
-		container->image = arena_text(arena, observed->containers[i].image);
+		container->image = arena_text(arena, observed->containers[i].image_ref);
 		container->resources =
 			PB_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
 		PB_APPEND(arena, pod->spec, containers, container);

@@ -342,7 +342,6 @@ static void set_container(struct read *read, struct runtime_container *container
 	container->name = arena_text(arena, labels.name);
 	container->image = arena_text(arena, status->image ? status->image->image : "");
 	container->image_id = arena_text(arena, str_or(status->image_ref, status->image_id));
-	container->image_ref = arena_text(arena, status->image ? status->image->user_specified_image : "");
 	container->state = state_of(status->state);
 	container->restart_count = labels.restart_count;
 	container->spec_hash = labels.hash;
@@ -377,15 +376,15 @@ static bool reuse(struct read *read, struct runtime_container *container)
 		if (old->state != RUNTIME_EXITED || !str_eq(old->id, container->id))
 			continue;
 
-		const char *id = container->id, *sandbox_id = container->sandbox_id;
+		const char *id = container->id, *sandbox_id = container->sandbox_id, *image = container->image_ref;
 
 		*container = *old;
 		container->id = id;
 		container->sandbox_id = sandbox_id;
+		container->image_ref = image;
 		container->name = arena_text(arena, old->name);
 		container->image = arena_text(arena, old->image);
 		container->image_id = arena_text(arena, old->image_id);
-		container->image_ref = arena_text(arena, old->image_ref);
 		container->reason = arena_text(arena, old->reason);
 		container->message = arena_text(arena, old->message);
 		container->log_path = arena_text(arena, old->log_path);
@@ -453,6 +452,7 @@ static void containers_listed(void *owner, const void *result, const struct err 
 
 		pod->containers[i].id = arena_text(read->arena, listed->id);
 		pod->containers[i].sandbox_id = arena_text(read->arena, listed->pod_sandbox_id);
+		pod->containers[i].image_ref = arena_text(read->arena, listed->image ? listed->image->image : "");
 		pod->containers[i].state = state_of(listed->state);
 		read->digest += digest_of(listed->id, (int)listed->state);
 	}

@@ -175,6 +175,7 @@ TEST(what_is_there_at_the_start_is_known_before_it_says_synced)
 	CHECK_INT("running", pod->containers[0].state, ==, RUNTIME_RUNNING);
 	CHECK_INT("restarts", pod->containers[0].restart_count, ==, 3);
 	CHECK_STR("image id", pod->containers[0].image_id, "sha256:abc");
+	CHECK_STR("image ref", pod->containers[0].image_ref, "nginx");
 	CHECK("no other", !pleg_get(bench.pleg, "u-2"));
 	bench_end(&bench);
 }

@@ -55,6 +55,7 @@ static const ProtobufCMessage *fake_list_containers(const Cri__ListContainersReq
 		item->pod_sandbox_id = (char *)(uintptr_t)container->sandbox_id;
 		item->state = container->state;
 		item->created_at = container->created;
+		item->image = config->image;
 		item->n_labels = config->n_labels;
 		item->labels = (Cri__Container__LabelsEntry **)(void *)config->labels;
 		PB_APPEND(fake.arena, list, containers, item);

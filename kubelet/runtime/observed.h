@@ -21,7 +21,7 @@ struct runtime_container {
 	const char *sandbox_id;
 	const char *image;     /* as the runtime names it */
 	const char *image_id;  /* what the API shows as imageID */
-	const char *image_ref; /* what the spec asked for */
+	const char *image_ref; /* what it was created from, in the list of containers */
 	enum runtime_state state;
 	int32_t restart_count; /* which instance of this name it is, from 0 */
 	uint64_t spec_hash;    /* of the container's spec when it was created */
