@@ -16,3 +16,18 @@ busybox_pod last 'for i in $(seq 1 30); do echo line $i; sleep 0.1; done' Never
 wait_for last '.status.containerStatuses[0].state | .running or .terminated'
 kubectl logs -f --tail=1 last >"$WORK/last"
 expect "tail and follow end" "$(tail -n 1 "$WORK/last")" "line 30"
+
+# The container of a deleted pod is removed while its log is read to the end.
+for n in 1 2 3; do
+	busybox_pod "deleted-$n" 'trap "echo term; sleep 1; echo last; exit" TERM; echo ready; while :; do sleep 0.1; done'
+done
+wait_running deleted-1 deleted-2 deleted-3
+for n in 1 2 3; do
+	kubectl logs -f "deleted-$n" >"$WORK/deleted-$n" 2>&1 &
+	wait_until 20 "deleted-$n is followed" grep -q ready "$WORK/deleted-$n"
+done
+kubectl delete pod deleted-1 deleted-2 deleted-3 --grace-period=10 >/dev/null
+wait
+for n in 1 2 3; do
+	expect "log of a deleted pod" "$(cat "$WORK/deleted-$n")" $'ready\nterm\nlast'
+done

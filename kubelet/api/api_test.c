@@ -560,6 +560,18 @@ TEST(follow_growth_rotation_and_end)
 	stop();
 }
 
+TEST(follow_ends_with_a_container_that_was_removed)
+{
+	begin_log(T " stdout F one\n");
+	request("GET", "/containerLogs/default/p/c?follow=true", NULL, 0);
+	wait_for("one\n");
+	write_log(T " stdout F two\n", "a");
+	err_set(&world.failure, -ENOENT, "rpc error: code = NotFound desc = no such container");
+	run_until("it is no error", has_ended);
+	CHECK_STR("all", buf_text(&world.body), "one\ntwo\n");
+	stop();
+}
+
 TEST(follow_ends_with_its_client)
 {
 	begin_log(T " stdout F one\n");

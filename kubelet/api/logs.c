@@ -290,11 +290,13 @@ static void still_running(void *owner, const void *result, const struct err *err
 	stream = call->work;
 	if (err && err->code == -ECONNREFUSED) /* a runtime that is away says nothing about its containers */
 		return;
-	if (err) {
+	/* A container that ended with its pod is removed at once, often before anybody asked: no reader's error. */
+	const bool is_gone = err && err->code == -ENOENT;
+	if (err && !is_gone) {
 		stream_fail(stream, err->text);
 		return;
 	}
-	if (!response->status || response->status->state != CRI__CONTAINER_STATE__CONTAINER_RUNNING) {
+	if (is_gone || !response->status || response->status->state != CRI__CONTAINER_STATE__CONTAINER_RUNNING) {
 		stream->is_over = true;
 		wake(stream);
 	}
