@@ -20,3 +20,9 @@ kubectl set image pod/change a=127.0.0.1:1/none:1 >/dev/null
 wait_for change '.status.containerStatuses[] | select(.name == "a") | .state.waiting.reason == "ImagePullBackOff" and .lastState.terminated'
 kubectl set image pod/change a=busybox >/dev/null
 wait_for change '.status.containerStatuses[] | select(.name == "a") | .restartCount == 2 and .state.running'
+
+busybox_pod once "exec sleep 1000" Never
+wait_running once
+kubectl set image pod/once c=docker.io/library/busybox:latest >/dev/null
+wait_for once '.status.phase != "Running" or (.status.containerStatuses[0] | .restartCount == 1 and .state.running)'
+expect "Never does not keep it from starting again" "$(seen .status.phase)" Running

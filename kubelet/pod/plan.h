@@ -36,7 +36,7 @@ enum plan_kind {
 struct plan_container {
 	struct crash_loop crash_loop;
 	int64_t not_before_ms; /* after a failed start; monotonic, 0: at once */
-	bool again;            /* it was ended for a new sandbox only: it starts in that, whatever its exit code */
+	bool again;            /* it was ended for a new sandbox or spec only: it starts, whatever its exit code */
 };
 
 struct plan_input {

@@ -63,6 +63,7 @@ static const struct row {
 	{ "created only is started anew", "Always", "S a:c b:r", "PM", 0, "start a 1" },
 	{ "unknown is killed first", "Always", "S a:u b:r", "PM", 0, "kill unknown container a" },
 	{ "another spec kills", "Never", "S a:x b:r", "PM", 0, "kill changed container a" },
+	{ "and starts again, under any policy", "Never", "S a:1 b:r", "PMA", 0, "start a 1" },
 
 	{ "a dead sandbox: what runs is killed", "Always", "s a:r b:1", "PM", 0, "kill for new" },
 	{ "two ready ones: all go", "Always", "S S a:r", "PM", 0, "kill for new" },

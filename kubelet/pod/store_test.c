@@ -27,6 +27,7 @@ struct sim_pod {
 	bool prepared, mounted;
 	bool polite;   /* its containers end with 0 when they are told to */
 	bool stubborn; /* the first kill ends one of them only */
+	bool renewed;  /* its containers have got another image */
 	int starts[N_NAMES];
 
 	struct runtime_sandbox sandboxes[MAX_SANDBOXES]; /* newest first */
@@ -190,7 +191,7 @@ static void start_container(struct sim_pod *pod, size_t index, int32_t count)
 		if (!str_eq(pod->containers[i].name, name))
 			continue;
 		CHECK("not started twice", pod->containers[i].state == RUNTIME_EXITED);
-		CHECK("not again under Never", !str_eq(pod->policy, "Never"));
+		CHECK("not again under Never", !str_eq(pod->policy, "Never") || pod->renewed);
 		CHECK("not again after a success under OnFailure",
 		      !str_eq(pod->policy, "OnFailure") || pod->containers[i].exit_code != 0 || pod->polite);
 		CHECK_INT("counts grow", count, >, pod->containers[i].restart_count);
@@ -457,7 +458,7 @@ static void create(struct sim_pod *pod, const char *policy)
 	pod->policy = policy;
 	pod->exists = true;
 	pod->unread_until_ms = 0;
-	pod->deleting = pod->polite = pod->stubborn = false;
+	pod->deleting = pod->polite = pod->stubborn = pod->renewed = false;
 	memset(pod->starts, 0, sizeof pod->starts);
 	arena_free(pod->arena);
 	pod->arena = arena_new();
@@ -774,6 +775,24 @@ TEST(a_new_sandbox_is_no_crash)
 	pods_poke(sim.kubelet, pod->uid);
 	pass(5000);
 	CHECK_INT("the first crash has no wait yet", pod->starts[0] + pod->starts[1], ==, 5);
+	end_run();
+}
+
+TEST(another_image_is_no_end)
+{
+	struct sim_pod *pod = &sim.pods[0];
+
+	begin_run(10, 0);
+	create(pod, "Never");
+	pass(60000);
+	sim.requests = 0;
+	pod->renewed = true;
+	pod->containers[0].spec_hash = 2;
+	pods_poke(sim.kubelet, pod->uid);
+	pass(60000);
+	CHECK_INT("it starts again", pod->starts[0] + pod->starts[1], ==, 3);
+	CHECK_STR("phase", pod->object->status->phase, "Running");
+	CHECK("nobody was told in between", sim.requests <= 1);
 	end_run();
 }
 

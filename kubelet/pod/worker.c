@@ -127,7 +127,7 @@ static void note_containers(struct worker *worker)
 		uint64_t hash = worker->pods->options.world.hash(spec->containers[i]);
 
 		if (worker->hashes[i] != hash) {
-			worker->containers[i] = (struct plan_container){ 0 };
+			worker->containers[i] = (struct plan_container){ .again = worker->containers[i].again };
 			if (worker->doing_container == i)
 				worker->restart_of_ms = -1; /* nor does a start that is out bring it back */
 		}
@@ -369,6 +369,14 @@ static void note_move(struct worker *worker, const struct runtime_pod *seen)
 	}
 }
 
+/* Whatever the policy and the exit code: that it ended was our doing. */
+static void note_restart(struct worker *worker, const char *name)
+{
+	for (size_t i = 0; i < worker->n_containers; i++)
+		if (str_eq(worker->object.pod->spec->containers[i]->name, name))
+			worker->containers[i].again = true;
+}
+
 static void forget_move(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->n_containers; i++)
@@ -490,6 +498,8 @@ static void begin(struct worker *worker, const struct plan_input *input, const s
 	}
 	if (step->sandbox_changed)
 		note_move(worker, input->observed);
+	if (step->kind == PLAN_KILL_CONTAINER)
+		note_restart(worker, step->instance->name);
 	if (step->kind == PLAN_START_CONTAINER) {
 		const char *name = worker->object.pod->spec->containers[step->container]->name;
 		const struct runtime_container *latest = status_latest(input->observed, name);
