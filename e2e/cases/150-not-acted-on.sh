@@ -22,3 +22,10 @@ refused hook 'lifecycle' <<<"$base, lifecycle: {preStop: {exec: {command: [\"tru
 refused port 'hostPort' <<<"$base, ports: [{containerPort: 80, hostPort: 8080}]}"
 refused sub 'subPath' <<<"$base, volumeMounts: [{name: v, mountPath: /v, subPath: x}]}
 volumes: [{name: v, emptyDir: {}}]"
+
+# What comes to a pod that runs cannot be refused any more; nor is it done in silence.
+pod later <<<"$base, resources: {limits: {cpu: 20m, memory: 32Mi}}}"
+wait_running later
+expect "resized nothing" "$(get later '[.status.conditions[] | select(.type == "PodResizePending")] | length')" 0
+kubectl patch pod later --subresource resize -p '{"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "30m"}, "requests": {"cpu": "30m"}}}]}}' >/dev/null
+wait_for later '.status.conditions[] | select(.type == "PodResizePending") | .status == "True" and .reason == "Infeasible"'

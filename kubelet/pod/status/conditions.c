@@ -140,6 +140,10 @@ void status_set_conditions(const struct status_input *input, Core__PodStatus *st
 	verdict = containers_ready(pod, status, arena);
 	add(input, status, "ContainersReady", &verdict, arena);
 	add(input, status, "PodScheduled", &(struct verdict){ true, NULL, NULL }, arena);
+	if (status_resize_pending(pod, input->observed))
+		add(input, status, "PodResizePending",
+		    &(struct verdict){ true, "Infeasible", "In-place resize is not supported by this kubelet yet" },
+		    arena);
 }
 
 void status_end_readiness(const Core__Pod *pod, Core__PodStatus *status, int64_t now_s, struct arena *arena)

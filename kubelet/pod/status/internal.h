@@ -17,6 +17,9 @@ void status_set_container_resources(Core__ContainerStatus *status, const Core__C
 				    const struct runtime_container *container, struct arena *arena);
 void status_set_pod_resources(const Core__Pod *pod, Core__PodStatus *status, struct arena *arena);
 
+/* Does something run with other resources than its spec asks for by now? A restart gives them, nothing else yet. */
+bool status_resize_pending(const Core__Pod *pod, const struct runtime_pod *observed);
+
 void status_set_containers(const struct status_input *input, Core__PodStatus *status, struct arena *arena);
 const char *status_phase(const Core__Pod *pod, const Core__PodStatus *status, bool stopped);
 

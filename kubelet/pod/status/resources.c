@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kubelet/cm/resources.h"
 #include "kubelet/pod/status/internal.h"
 #include "pkg/base/base.h"
 #include "pkg/codec/amount.h"
@@ -119,6 +120,8 @@ void status_set_container_resources(Core__ContainerStatus *status, const Core__C
 	status->resources =
 		spec->resources ? PB_COPY(spec->resources, arena)
 				: PB_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
+	if (container->state == RUNTIME_RUNNING)
+		read_back(status->resources, container, arena);
 	for (size_t i = 0; i < status->resources->n_requests; i++) {
 		const Core__ResourceRequirements__RequestsEntry *request = status->resources->requests[i];
 		entry *made =
@@ -128,8 +131,32 @@ void status_set_container_resources(Core__ContainerStatus *status, const Core__C
 		PB_APPEND(arena, status, allocatedresources,
 			  (Core__ContainerStatus__AllocatedResourcesEntry *)(void *)made);
 	}
-	if (container->state == RUNTIME_RUNNING)
-		read_back(status->resources, container, arena);
+}
+
+/* Only what the runtime tells can be compared. */
+static bool is_outdated(const Core__ResourceRequirements *wanted, const struct runtime_container *container)
+{
+	int64_t request = quantity_text_milli(amount_request(wanted, "cpu")),
+		limit = quantity_text_milli(amount_limit(wanted, "cpu")),
+		memory = quantity_text_value(amount_limit(wanted, "memory"));
+
+	if (container->state != RUNTIME_RUNNING)
+		return false;
+	return (request > 0 && container->cpu_shares > 0 && container->cpu_shares != cm_shares(request)) ||
+	       (limit > 0 && container->cpu_quota_us > 0 &&
+		container->cpu_quota_us != cm_quota_us(limit, container->cpu_period_us)) ||
+	       (memory > 0 && container->memory_limit_bytes > 0 && container->memory_limit_bytes != memory);
+}
+
+bool status_resize_pending(const Core__Pod *pod, const struct runtime_pod *observed)
+{
+	for (size_t i = 0; i < pod->spec->n_containers; i++) {
+		const struct runtime_container *latest = status_latest(observed, pod->spec->containers[i]->name);
+
+		if (latest && is_outdated(pod->spec->containers[i]->resources, latest))
+			return true;
+	}
+	return false;
 }
 
 /* ---- of the pod: the sums over its containers ---- */

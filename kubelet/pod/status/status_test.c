@@ -525,6 +525,36 @@ TEST(resources)
 	CHECK_STR("allocated", status->allocatedresources[0]->value->string, "50m");
 }
 
+TEST(a_resize_is_not_done)
+{
+	static const char spec[] = "{\"limits\":{\"cpu\":\"300m\",\"memory\":\"2Mi\"},"
+				   "\"requests\":{\"cpu\":\"3m\",\"memory\":\"1Mi\"}}";
+	static const struct {
+		const char *rule, *spec;
+		struct runtime_container told;
+		bool pending;
+	} rows[] = {
+		{ "as asked for", spec, { .state = RUNTIME_RUNNING, .cpu_shares = 3, .cpu_quota_us = 30000 }, false },
+		{ "another limit", spec, { .state = RUNTIME_RUNNING, .cpu_shares = 3, .cpu_quota_us = 20000 }, true },
+		{ "another request", spec, { .state = RUNTIME_RUNNING, .cpu_shares = 2, .cpu_quota_us = 30000 }, true },
+		{ "more memory", spec, { .state = RUNTIME_RUNNING, .memory_limit_bytes = 1 << 20 }, true },
+		{ "the same memory", spec, { .state = RUNTIME_RUNNING, .memory_limit_bytes = 2 << 20 }, false },
+		{ "nothing runs", spec, { .state = RUNTIME_EXITED, .memory_limit_bytes = 1 << 20 }, false },
+		{ "below the kernel's least",
+		  "{\"limits\":{\"cpu\":\"3m\"},\"requests\":{\"cpu\":\"1m\"}}",
+		  { .state = RUNTIME_RUNNING, .cpu_shares = 2, .cpu_quota_us = 1000 },
+		  false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct runtime_container told = rows[i].told;
+
+		told.cpu_period_us = 100000;
+		CHECK(rows[i].rule,
+		      !!status_find_condition(status_with(rows[i].spec, &told), "PodResizePending") == rows[i].pending);
+	}
+}
+
 TEST(an_end_without_a_start)
 {
 	struct runtime_container told = { .state = RUNTIME_EXITED, .exit_code = 128 };
