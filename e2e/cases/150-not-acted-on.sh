@@ -29,3 +29,7 @@ wait_running later
 expect "resized nothing" "$(get later '[.status.conditions[] | select(.type == "PodResizePending")] | length')" 0
 kubectl patch pod later --subresource resize -p '{"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "30m"}, "requests": {"cpu": "30m"}}}]}}' >/dev/null
 wait_for later '.status.conditions[] | select(.type == "PodResizePending") | .status == "True" and .reason == "Infeasible"'
+api "/api/v1/namespaces/$NS/pods/later/ephemeralcontainers" -X PATCH -H 'Content-Type: application/strategic-merge-patch+json' \
+	-d '{"spec": {"ephemeralContainers": [{"name": "look", "image": "busybox"}]}}' >/dev/null
+wait_for later '.status.ephemeralContainerStatuses[0].state.waiting.message == "spec.ephemeralContainers is not supported by this kubelet yet"'
+expect "the pod runs on" "$(get later .status.phase)" Running

@@ -288,6 +288,28 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*(Core__ContainerStatus *const *)a)->name, (*(Core__ContainerStatus *const *)b)->name);
 }
 
+/* They come to a pod that runs, so nobody can refuse them: "kubectl debug" shows the message of one that waits. */
+static void set_ephemeral(const Core__PodSpec *spec, Core__PodStatus *status, struct arena *arena)
+{
+	for (size_t i = 0; i < spec->n_ephemeralcontainers; i++) {
+		const Core__EphemeralContainerCommon *container =
+			spec->ephemeralcontainers[i]->ephemeralcontainercommon;
+		Core__ContainerStatus *made;
+
+		if (!container)
+			continue;
+		made = PB_NEW(arena, Core__ContainerStatus, core__container_status__descriptor);
+		made->name = arena_text(arena, container->name);
+		made->image = arena_text(arena, container->image);
+		made->imageid = arena_text(arena, "");
+		made->state = waiting(arena, "UnexpectedAdmissionError",
+				      "spec.ephemeralContainers is not supported by this kubelet yet");
+		made->laststate = state_new(arena);
+		made->has_restartcount = made->has_ready = true;
+		PB_APPEND(arena, status, ephemeralcontainerstatuses, made);
+	}
+}
+
 void status_set_containers(const struct status_input *input, Core__PodStatus *status, struct arena *arena)
 {
 	for (size_t i = 0; i < input->pod->spec->n_containers; i++)
@@ -295,4 +317,5 @@ void status_set_containers(const struct status_input *input, Core__PodStatus *st
 	if (status->n_containerstatuses)
 		qsort(status->containerstatuses, status->n_containerstatuses, sizeof *status->containerstatuses,
 		      by_name);
+	set_ephemeral(input->pod->spec, status, arena);
 }

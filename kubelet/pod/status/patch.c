@@ -54,6 +54,8 @@ Core__PodStatus status_owned(const Core__PodStatus *status)
 	owned.starttime = status->starttime;
 	owned.n_containerstatuses = status->n_containerstatuses;
 	owned.containerstatuses = status->containerstatuses;
+	owned.n_ephemeralcontainerstatuses = status->n_ephemeralcontainerstatuses;
+	owned.ephemeralcontainerstatuses = status->ephemeralcontainerstatuses;
 	owned.qosclass = text(status->qosclass);
 	owned.n_podips = status->n_podips;
 	owned.podips = status->podips;

@@ -555,6 +555,20 @@ TEST(a_resize_is_not_done)
 	}
 }
 
+TEST(an_ephemeral_container_is_not_ignored)
+{
+	Core__Pod *pod = pod_of("{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"a\"}],"
+				"\"ephemeralContainers\":[{\"name\":\"look\",\"image\":\"i\"}]},\"status\":{}}");
+	struct status_input input = { .runtime_name = "containerd", .pod = pod, .before = pod->status, .now_s = NOW_S };
+	Core__PodStatus owned, *status = status_make(&input, arena);
+
+	owned = status_owned(status);
+	CHECK_INT("it is told", owned.n_ephemeralcontainerstatuses, ==, 1);
+	CHECK_STR("of", owned.ephemeralcontainerstatuses[0]->name, "look");
+	CHECK_STR("why it waits", owned.ephemeralcontainerstatuses[0]->state->waiting->message,
+		  "spec.ephemeralContainers is not supported by this kubelet yet");
+}
+
 TEST(an_end_without_a_start)
 {
 	struct runtime_container told = { .state = RUNTIME_EXITED, .exit_code = 128 };
