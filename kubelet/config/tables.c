@@ -203,7 +203,6 @@ const char *const config_idle_fields[] = {
 	"evictionSoft",
 	"evictionSoftGracePeriod",
 	"evictionMinimumReclaim",
-	"podsPerCore",
 	"protectKernelDefaults",
 	"memorySwap",
 	"reservedSystemCPUs",

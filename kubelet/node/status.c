@@ -105,6 +105,13 @@ struct node_amounts node_status_amounts(const struct node_facts *facts, const Co
 	return amounts;
 }
 
+int64_t node_status_pods(const struct node_facts *facts, const Config__KubeletConfiguration *config)
+{
+	int64_t by_cpus = facts->cpus * config->podspercore;
+
+	return config->podspercore > 0 ? MIN(by_cpus, (int64_t)config->maxpods) : config->maxpods;
+}
+
 int node_status_check_reserved(const struct node_facts *facts, const Config__KubeletConfiguration *config,
 			       struct err *err)
 {
@@ -161,7 +168,7 @@ static void set_resources(const struct node_status_input *in, Core__NodeStatus *
 	const struct node_facts *facts = in->facts;
 	struct node_amounts amounts = node_status_amounts(facts, in->config);
 	const struct amounts *have = &amounts.capacity, *may = &amounts.allocatable;
-	char *pods = quantity_text_of(arena, in->config->maxpods, QUANTITY_DECIMAL_SI);
+	char *pods = quantity_text_of(arena, node_status_pods(facts, in->config), QUANTITY_DECIMAL_SI);
 
 	add_resource(status, arena, "cpu", milli_text(arena, have->milli_cpu), milli_text(arena, may->milli_cpu));
 	add_resource(status, arena, "ephemeral-storage",

@@ -40,6 +40,9 @@ const Core__NodeCondition *node_status_condition(const Core__NodeStatus *status,
 /* Equal but for heartbeats. */
 bool node_status_is_same(const Core__NodeStatus *a, const Core__NodeStatus *b);
 
+/* How many pods the node takes: maxPods, or podsPerCore for each CPU when that is less. */
+int64_t node_status_pods(const struct node_facts *facts, const Config__KubeletConfiguration *config);
+
 /* What pods may use is never below zero. */
 struct node_amounts node_status_amounts(const struct node_facts *facts, const Config__KubeletConfiguration *config);
 

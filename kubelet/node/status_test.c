@@ -248,3 +248,21 @@ TEST(the_runtimes_version_as_stock_prints_it)
 		CHECK_INT("port", status->daemonendpoints->kubeletendpoint->port, ==, 10250);
 	}
 }
+
+TEST(pods_per_core_lowers_the_number_of_pods)
+{
+	static const struct {
+		const char *config;
+		int64_t pods;
+	} rows[] = { { "{\"maxPods\":110}", 110 },
+		     { "{\"maxPods\":110,\"podsPerCore\":0}", 110 },
+		     { "{\"maxPods\":110,\"podsPerCore\":10}", 20 },
+		     { "{\"maxPods\":15,\"podsPerCore\":10}", 15 } };
+	const struct node_facts facts = { .cpus = 2 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+
+		CHECK_INT(rows[i].config, node_status_pods(&facts, config_of(arena, rows[i].config)), ==, rows[i].pods);
+	}
+}
