@@ -13,6 +13,7 @@
 #include "pkg/base/rand.h"
 #include "pkg/base/rate.h"
 #include "pkg/codec/duration.h"
+#include "pkg/codec/json.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/kube/listwatch.h"
@@ -374,6 +375,8 @@ static void runtime_tick(void *owner)
 
 /* ---- registration ---- */
 
+#define ATTACH_ANNOTATION "volumes.kubernetes.io/controller-managed-attach-detach"
+
 static void add_label(Meta__ObjectMeta *meta, struct arena *arena, const char *key, const char *value)
 {
 	Meta__ObjectMeta__LabelsEntry *entry =
@@ -382,6 +385,16 @@ static void add_label(Meta__ObjectMeta *meta, struct arena *arena, const char *k
 	entry->key = arena_strdup(arena, key);
 	entry->value = arena_strdup(arena, value);
 	PB_APPEND(arena, meta, labels, entry);
+}
+
+static void add_annotation(Meta__ObjectMeta *meta, struct arena *arena, const char *key, const char *value)
+{
+	Meta__ObjectMeta__AnnotationsEntry *entry =
+		PB_NEW(arena, Meta__ObjectMeta__AnnotationsEntry, meta__object_meta__annotations_entry__descriptor);
+
+	entry->key = arena_strdup(arena, key);
+	entry->value = arena_strdup(arena, value);
+	PB_APPEND(arena, meta, annotations, entry);
 }
 
 static void add_given_labels(const struct node *node, Meta__ObjectMeta *meta, struct arena *arena)
@@ -425,14 +438,8 @@ static Core__Node *build_node(struct node *node, struct arena *arena)
 	add_label(meta, arena, "kubernetes.io/hostname", node->options.name);
 	add_label(meta, arena, "kubernetes.io/os", "linux");
 	add_given_labels(node, meta, arena);
-	if (config->enablecontrollerattachdetach) {
-		Meta__ObjectMeta__AnnotationsEntry *entry = PB_NEW(arena, Meta__ObjectMeta__AnnotationsEntry,
-								   meta__object_meta__annotations_entry__descriptor);
-
-		entry->key = arena_strdup(arena, "volumes.kubernetes.io/controller-managed-attach-detach");
-		entry->value = arena_strdup(arena, "true");
-		PB_APPEND(arena, meta, annotations, entry);
-	}
+	if (config->enablecontrollerattachdetach)
+		add_annotation(meta, arena, ATTACH_ANNOTATION, "true");
 	object->spec = PB_NEW(arena, Core__NodeSpec, core__node_spec__descriptor);
 	if (!str_empty(config->providerid))
 		object->spec->providerid = arena_strdup(arena, config->providerid);
@@ -475,27 +482,74 @@ static void labels_patched(void *owner, const void *result, const struct err *er
 	registration_ended(node);
 }
 
+/* Labels that a kubelet keeps as they are; all others are their user's once the object is there. */
+static bool is_kept_label(const char *key)
+{
+	static const char *const kept[] = { "kubernetes.io/hostname",
+					    "topology.kubernetes.io/zone",
+					    "topology.kubernetes.io/region",
+					    "failure-domain.beta.kubernetes.io/zone",
+					    "failure-domain.beta.kubernetes.io/region",
+					    "node.kubernetes.io/instance-type",
+					    "beta.kubernetes.io/instance-type",
+					    "kubernetes.io/os",
+					    "kubernetes.io/arch",
+					    "beta.kubernetes.io/os",
+					    "beta.kubernetes.io/arch" };
+
+	return str_is_one_of(key, kept, ARRAY_LEN(kept));
+}
+
+/* An annotation of ours that this configuration does not call for is taken away. */
+static void put_annotation(struct json_writer *json, const Meta__ObjectMeta *meta, const char *key)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < meta->n_annotations; i++)
+		if (str_eq(meta->annotations[i]->key, key))
+			value = meta->annotations[i]->value;
+	json_key(json, key);
+	if (value)
+		json_string(json, value);
+	else
+		json_null(json);
+}
+
+static void put_kept(struct json_writer *json, const Meta__ObjectMeta *meta)
+{
+	json_begin_object(json);
+	json_key(json, "metadata");
+	json_begin_object(json);
+	json_key(json, "labels");
+	json_begin_object(json);
+	for (size_t i = 0; i < meta->n_labels; i++) {
+		if (!is_kept_label(meta->labels[i]->key))
+			continue;
+		json_key(json, meta->labels[i]->key);
+		json_string(json, meta->labels[i]->value);
+	}
+	json_end_object(json);
+	json_key(json, "annotations");
+	json_begin_object(json);
+	put_annotation(json, meta, ATTACH_ANNOTATION);
+	json_end_object(json);
+	json_end_object(json);
+	json_end_object(json);
+}
+
 /* The object was there: what a kubelet keeps of it is set again, in one patch that changes nothing when all is well. */
 static void reconcile(struct node *node)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
-	_cleanup_buf_ struct buf json = BUF_INIT(STATUS_JSON_MAX);
-	Core__Node *object = build_node(node, arena);
-	struct err err;
+	_cleanup_buf_ struct buf text = BUF_INIT(STATUS_JSON_MAX);
+	struct json_writer json = { .into = &text };
 
-	object->metadata->name = NULL;
-	object->spec = NULL;
-	object->status = NULL;
 	log_info("Node was previously registered", "node", node->options.name, NULL);
-	if (pbjson_encode(&object->base, &json, &err) < 0) {
-		log_error(&err, "Failed to encode the node", NULL);
-		register_later(node);
-		return;
-	}
+	put_kept(&json, build_node(node, arena)->metadata);
 	struct kube_ask ask = { .method = "PATCH",
 				.path = node_path(node, arena, ""),
 				.content_type = KUBE_STRATEGIC_PATCH,
-				.json = buf_text(&json) };
+				.json = buf_text(&text) };
 	node->register_task = kube_ask(node->options.kube, &ask, labels_patched, node);
 }
 

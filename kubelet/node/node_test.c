@@ -29,6 +29,8 @@ static struct world {
 	struct fake_call *watch;
 	struct loop_timer change, limit;
 	int n_told, n_told_before; /* events that the node is not ready */
+	bool is_there;             /* the object, before us */
+	char *reconciled;          /* what it is patched with */
 } world;
 
 static void stop(void *owner)
@@ -56,8 +58,16 @@ static void called(void *owner, struct fake_call *call)
 		world.watch = call;
 	} else if (nodes && str_eq(call->method, "GET")) {
 		fake_answer(call, 200, "", "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[" NODE("5") "]}");
+	} else if (nodes && str_eq(call->method, "POST") && world.is_there) {
+		fake_answer(call, 409, "Content-Type: application/json\r\n",
+			    "{\"kind\":\"Status\",\"message\":\"m\",\"reason\":\"AlreadyExists\"}");
 	} else if (nodes && str_eq(call->method, "POST")) {
 		fake_answer(call, 201, "", "{}");
+	} else if (world.is_there && str_eq(call->target, "/api/v1/nodes/n")) {
+		free(world.reconciled);
+		world.reconciled = xstrdup(call->body);
+		loop_timer_start(&world.limit, 0);
+		fake_answer(call, 200, "", "{}");
 	} else {
 		fake_answer(call, 500, "", "{}"); /* the status and the lease */
 	}
@@ -67,10 +77,10 @@ static void seen(void *owner, const Core__Node *node)
 {
 }
 
-TEST(what_cannot_be_told_is_told_once_for_each_state_of_the_node)
+static void run(struct node_options options, char *flag)
 {
 	char program[] = "kubelet", any_cgroups[] = "--fail-cgroupv1=false";
-	char *argv[] = { program, any_cgroups, NULL };
+	char *argv[] = { program, any_cgroups, flag, NULL };
 	_cleanup_free_ char *endpoint = xasprintf("unix://%s/no-runtime.sock", test_folder());
 	struct kubeconfig kubeconfig = { 0 };
 	struct err err;
@@ -82,20 +92,17 @@ TEST(what_cannot_be_told_is_told_once_for_each_state_of_the_node)
 	world.kube = kube_new(world.loop, &kubeconfig, "test");
 	world.events = kube_events_new(world.kube, "kubelet", "n", 0, 1);
 	CHECK_OK(cri_new(world.loop, endpoint, 1000, &world.cri, &err), &err);
-	config_load(2, argv, &world.config, &err);
+	config_load(flag ? 3 : 2, argv, &world.config, &err);
 	CHECK("configured", world.config);
 
-	struct node_options options = {
-		.loop = world.loop,
-		.kube = world.kube,
-		.cri = world.cri,
-		.events = world.events,
-		.config = world.config->kubelet,
-		.name = "n",
-		.root_dir = test_folder(),
-		.labels = "",
-		.seen = seen,
-	};
+	options.loop = world.loop;
+	options.kube = world.kube;
+	options.cri = world.cri;
+	options.events = world.events;
+	options.config = world.config->kubelet;
+	options.name = "n";
+	options.root_dir = test_folder();
+	options.seen = seen;
 	CHECK_OK(node_new(&options, &world.node, &err), &err);
 	loop_timer_init(&world.change, world.loop, change, NULL);
 	loop_timer_init(&world.limit, world.loop, stop, NULL);
@@ -103,6 +110,27 @@ TEST(what_cannot_be_told_is_told_once_for_each_state_of_the_node)
 	loop_timer_start(&world.limit, END_AFTER_MS);
 	node_start(world.node);
 	loop_run(world.loop);
+}
+
+TEST(what_cannot_be_told_is_told_once_for_each_state_of_the_node)
+{
+	run((struct node_options){ .labels = "" }, NULL);
 	CHECK_INT("told of the runtime", world.n_told_before, ==, 1);
 	CHECK_INT("told again", world.n_told, ==, 2);
+}
+
+TEST(of_a_node_that_is_there_only_what_is_ours_is_set_again)
+{
+	char detached[] = "--enable-controller-attach-detach=false";
+
+	world.is_there = true;
+	run((struct node_options){ .labels = "a=b,topology.kubernetes.io/zone=z" }, detached);
+	CHECK("patched", world.reconciled);
+	CHECK("the system", strstr(world.reconciled, "\"kubernetes.io/os\":\"linux\""));
+	CHECK("the place", strstr(world.reconciled, "\"topology.kubernetes.io/zone\":\"z\""));
+	CHECK("not a user's label", !strstr(world.reconciled, "\"a\""));
+	CHECK("annotation taken away",
+	      strstr(world.reconciled,
+		     "\"annotations\":{\"volumes.kubernetes.io/controller-managed-attach-detach\":null}"));
+	free(world.reconciled);
 }
