@@ -270,6 +270,7 @@ static int new_node(struct kubelet *kubelet, struct err *err)
 		.n_ips = kubelet->n_ips,
 		.root_dir = config->root_dir,
 		.labels = config->node_labels,
+		.node_ip = config->node_ip,
 		.external_cloud = str_eq(config->cloud_provider, "external"),
 		.seen = node_seen,
 		.health = node_health,

@@ -148,6 +148,8 @@ static void compute_status(struct node *node)
 		.name = node->options.name,
 		.ips = node->options.ips,
 		.n_ips = node->options.n_ips,
+		.provided = node->options.external_cloud && node->seen ? node->seen->status : NULL,
+		.await_addresses = node->options.external_cloud && str_empty(node->options.node_ip),
 		.version = node->version,
 		.runtime = node->runtime,
 		.runtime_was_ready = node->runtime_was_ready,
@@ -192,15 +194,24 @@ static const struct pbjson_patch_rule status_rules[] = {
 	{ .type = &core__node_status__descriptor, .field = "addresses", .how = PBJSON_PATCH_REPLACE },
 };
 
+static bool has_provided_addresses(const struct node *node)
+{
+	return node->options.external_cloud && node->seen && node->seen->status && node->seen->status->n_addresses > 0;
+}
+
 static void send_status(struct node *node)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
 	_cleanup_buf_ struct buf json = BUF_INIT(STATUS_JSON_MAX);
 	Core__Node patch = CORE__NODE__INIT;
+	Core__NodeStatus status = *node->status;
+	size_t n_rules = ARRAY_LEN(status_rules);
 	struct err err;
 
-	patch.status = node->status;
-	if (pbjson_patch(&patch.base, NULL, status_rules, ARRAY_LEN(status_rules), &json, &err) < 0) {
+	patch.status = &status;
+	if (has_provided_addresses(node))
+		status.n_addresses = n_rules = 0; /* the controller may be about to change them */
+	if (pbjson_patch(&patch.base, NULL, status_rules, n_rules, &json, &err) < 0) {
 		log_error(&err, "Failed to encode the node status", NULL);
 		return;
 	}
@@ -376,6 +387,7 @@ static void runtime_tick(void *owner)
 /* ---- registration ---- */
 
 #define ATTACH_ANNOTATION "volumes.kubernetes.io/controller-managed-attach-detach"
+#define PROVIDED_IP_ANNOTATION "alpha.kubernetes.io/provided-node-ip"
 
 static void add_label(Meta__ObjectMeta *meta, struct arena *arena, const char *key, const char *value)
 {
@@ -395,6 +407,19 @@ static void add_annotation(Meta__ObjectMeta *meta, struct arena *arena, const ch
 	entry->key = arena_strdup(arena, key);
 	entry->value = arena_strdup(arena, value);
 	PB_APPEND(arena, meta, annotations, entry);
+}
+
+/* Tells the cloud's controller which address it was that we were given; "0.0.0.0" and "::" are none. */
+static void add_provided_ip(const struct node *node, Meta__ObjectMeta *meta, struct arena *arena)
+{
+	const char *given = node->options.node_ip, *text = "";
+	size_t size = strcspn(given, ",");
+
+	if (!node->options.external_cloud || strspn(given, "0.:") >= size)
+		return;
+	for (size_t i = 0; i < node->options.n_ips; i++)
+		text = arena_printf(arena, "%s%s%s", text, i > 0 ? "," : "", node->options.ips[i]);
+	add_annotation(meta, arena, PROVIDED_IP_ANNOTATION, text);
 }
 
 static void add_given_labels(const struct node *node, Meta__ObjectMeta *meta, struct arena *arena)
@@ -440,6 +465,7 @@ static Core__Node *build_node(struct node *node, struct arena *arena)
 	add_given_labels(node, meta, arena);
 	if (config->enablecontrollerattachdetach)
 		add_annotation(meta, arena, ATTACH_ANNOTATION, "true");
+	add_provided_ip(node, meta, arena);
 	object->spec = PB_NEW(arena, Core__NodeSpec, core__node_spec__descriptor);
 	if (!str_empty(config->providerid))
 		object->spec->providerid = arena_strdup(arena, config->providerid);
@@ -532,6 +558,7 @@ static void put_kept(struct json_writer *json, const Meta__ObjectMeta *meta)
 	json_key(json, "annotations");
 	json_begin_object(json);
 	put_annotation(json, meta, ATTACH_ANNOTATION);
+	put_annotation(json, meta, PROVIDED_IP_ANNOTATION);
 	json_end_object(json);
 	json_end_object(json);
 	json_end_object(json);
@@ -622,6 +649,7 @@ int node_new(const struct node_options *options, struct node **ret_node, struct 
 	node->options.name = arena_strdup(arena, options->name);
 	node->options.root_dir = arena_strdup(arena, options->root_dir);
 	node->options.labels = arena_strdup(arena, options->labels);
+	node->options.node_ip = arena_strdup(arena, options->node_ip);
 	for (size_t i = 0; i < options->n_ips; i++)
 		ips[i] = arena_strdup(arena, options->ips[i]);
 	node->options.ips = ips;

@@ -32,7 +32,8 @@ struct node_options {
 	const char *const *ips; /* of node_addresses() */
 	size_t n_ips;
 	const char *root_dir, *labels; /* --node-labels, "" for none */
-	bool external_cloud;
+	const char *node_ip;           /* --node-ip as it was given, "" for not at all */
+	bool external_cloud;           /* its controller sets the addresses, which stay as they are then */
 
 	/* The own Node object was seen in the API: the first time, and when it has changed since. */
 	void (*seen)(void *owner, const Core__Node *node);

@@ -114,7 +114,7 @@ static void run(struct node_options options, char *flag)
 
 TEST(what_cannot_be_told_is_told_once_for_each_state_of_the_node)
 {
-	run((struct node_options){ .labels = "" }, NULL);
+	run((struct node_options){ .labels = "", .node_ip = "" }, NULL);
 	CHECK_INT("told of the runtime", world.n_told_before, ==, 1);
 	CHECK_INT("told again", world.n_told, ==, 2);
 }
@@ -124,13 +124,20 @@ TEST(of_a_node_that_is_there_only_what_is_ours_is_set_again)
 	char detached[] = "--enable-controller-attach-detach=false";
 
 	world.is_there = true;
-	run((struct node_options){ .labels = "a=b,topology.kubernetes.io/zone=z" }, detached);
+	run((struct node_options){ .labels = "a=b,topology.kubernetes.io/zone=z",
+				   .ips = (const char *const[]){ "10.0.0.1", "fd00::1" },
+				   .n_ips = 2,
+				   .node_ip = "10.0.0.1,fd00::1",
+				   .external_cloud = true },
+	    detached);
 	CHECK("patched", world.reconciled);
 	CHECK("the system", strstr(world.reconciled, "\"kubernetes.io/os\":\"linux\""));
 	CHECK("the place", strstr(world.reconciled, "\"topology.kubernetes.io/zone\":\"z\""));
 	CHECK("not a user's label", !strstr(world.reconciled, "\"a\""));
 	CHECK("annotation taken away",
 	      strstr(world.reconciled,
-		     "\"annotations\":{\"volumes.kubernetes.io/controller-managed-attach-detach\":null}"));
+		     "\"annotations\":{\"volumes.kubernetes.io/controller-managed-attach-detach\":null,"));
+	CHECK("address for the cloud",
+	      strstr(world.reconciled, "\"alpha.kubernetes.io/provided-node-ip\":\"10.0.0.1,fd00::1\""));
 	free(world.reconciled);
 }

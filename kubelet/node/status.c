@@ -197,6 +197,20 @@ static void add_address(Core__NodeStatus *status, struct arena *arena, const cha
 	PB_APPEND(arena, status, addresses, address);
 }
 
+static void set_addresses(const struct node_status_input *in, Core__NodeStatus *status, struct arena *arena)
+{
+	size_t n_provided = in->provided ? in->provided->n_addresses : 0;
+
+	for (size_t i = 0; i < n_provided; i++)
+		add_address(status, arena, str_or(in->provided->addresses[i]->type, ""),
+			    str_or(in->provided->addresses[i]->address, ""));
+	if (n_provided > 0)
+		return;
+	for (size_t i = 0; i < in->n_ips && !in->await_addresses; i++)
+		add_address(status, arena, "InternalIP", in->ips[i]);
+	add_address(status, arena, "Hostname", in->name);
+}
+
 /* containerd says "v2.3.7"; stock reads it as a version and prints 2.3.7. */
 static const char *version_text(const char *version)
 {
@@ -426,9 +440,7 @@ Core__NodeStatus *node_status_compute(const struct node_status_input *in, struct
 	add_condition(in, status, arena, "PIDPressure", false, "KubeletHasSufficientPID",
 		      "kubelet has sufficient PID available");
 	set_ready(in, status, arena);
-	for (size_t i = 0; i < in->n_ips; i++)
-		add_address(status, arena, "InternalIP", in->ips[i]);
-	add_address(status, arena, "Hostname", in->name);
+	set_addresses(in, status, arena);
 	set_info(in, status, arena);
 	set_images(in, status, arena);
 	set_handlers(in, status, arena);

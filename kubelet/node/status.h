@@ -15,6 +15,8 @@ struct node_status_input {
 	const char *name;
 	const char *const *ips;
 	size_t n_ips;
+	const Core__NodeStatus *provided;    /* has the addresses that a cloud controller set; NULL without one */
+	bool await_addresses;                /* which it is to do: no --node-ip says what they may be until then */
 	const Cri__VersionResponse *version; /* NULL while the runtime has not answered */
 	const Cri__StatusResponse *runtime;  /* as it last answered, NULL before */
 	bool runtime_was_ready;              /* it once said so */

@@ -249,6 +249,45 @@ TEST(the_runtimes_version_as_stock_prints_it)
 	}
 }
 
+TEST(addresses_of_a_cloud_controller_stay)
+{
+	static const struct {
+		const char *what, *provided;
+		bool await;
+		const char *first;
+		size_t n;
+	} rows[] = {
+		{ "no controller", NULL, false, "10.0.0.1", 2 },
+		{ "one that has not spoken", "{}", true, "n", 1 },
+		{ "nor would it know better", "{}", false, "10.0.0.1", 2 },
+		{ "one that has", "{\"addresses\":[{\"type\":\"ExternalIP\",\"address\":\"9.9.9.9\"}]}", false,
+		  "9.9.9.9", 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_arena_ struct arena *arena = arena_new();
+		struct node_status_input input = { .facts = &machine,
+						   .config = config_of(arena, "{\"port\":10250}"),
+						   .name = "n",
+						   .ips = (const char *const[]){ "10.0.0.1" },
+						   .n_ips = 1,
+						   .await_addresses = rows[i].await,
+						   .now_s = 1 };
+		ProtobufCMessage *message;
+		struct err err;
+
+		if (rows[i].provided) {
+			CHECK_OK(pbjson_decode(&core__node_status__descriptor, rows[i].provided,
+					       strlen(rows[i].provided), arena, &message, &err),
+				 &err);
+			input.provided = (const Core__NodeStatus *)message;
+		}
+		const Core__NodeStatus *status = node_status_compute(&input, arena);
+		CHECK_INT(rows[i].what, status->n_addresses, ==, rows[i].n);
+		CHECK_STR(rows[i].what, status->addresses[0]->address, rows[i].first);
+	}
+}
+
 TEST(pods_per_core_lowers_the_number_of_pods)
 {
 	static const struct {
