@@ -24,6 +24,13 @@ config
 refuses "unknown flag" 'unknown flag: --no-such-flag' --no-such-flag
 refuses "a word among flags" 'unknown command run' --max-pods 5 run --max-pods=6
 refuses "a drop-in folder that is none" 'failed to walk through kubelet dropin directory .*/none.*no such file' --config-dir /none
+refuses "unknown TLS version" 'failed to construct kubelet dependencies: unknown tls version \\"1.2\\"' --tls-min-version 1.2
+refuses "unknown cipher" "Cipher suite DES not supported or doesn't exist" --tls-cipher-suites=DES
+refuses "no time for the runtime" 'failed to run Kubelet: connectionTimeout must be positive' --runtime-request-timeout=-1s
+refuses "unknown policy" 'failed to run Kubelet: unknown policy: \\"Static\\"' --cpu-manager-policy Static --cgroup-root /
+refuses "size of logs" 'failed to parse container log max size \\"x\\"' --container-log-max-size x --cgroup-root /
+refuses "soft eviction" 'grace period must be specified for the soft eviction threshold' --cgroup-root / \
+	--eviction-soft 'memory.available<5%'
 mkdir -p "$WORK/dropins"
 dropin() { # NAME LINE
 	printf 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n%s\n' "$2" >"$WORK/dropins/$1"

@@ -19,6 +19,7 @@
 #include "kubelet/config/tables.h"
 #include "kubelet/config/taints.h"
 #include "kubelet/config/validate.h"
+#include "kubelet/config/words.h"
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
@@ -606,7 +607,8 @@ static int finish(struct parsing *parsing, struct err *err)
 			       "failed to validate kubelet configuration, error: %s, path: "
 			       "&TypeMeta{Kind:,APIVersion:,}",
 			       arena_strdup(config->arena, err->text));
-	return amounts_check(config->kubelet, err);
+	code = words_check(config->kubelet, err);
+	return code < 0 ? code : amounts_check(config->kubelet, err);
 }
 
 int config_load(int argc, char **argv, struct config **ret_config, struct err *err)

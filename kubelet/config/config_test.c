@@ -187,6 +187,41 @@ static const struct {
 	  "failed to run Kubelet: eviction percentage threshold memory.available must be >= 0%: -5%" },
 	{ "no threshold", kubeadm_file, "--eviction-hard=memory.available<0",
 	  "failed to run Kubelet: eviction threshold memory.available must be positive: 0" },
+	{ "unknown TLS", kubeadm_file, "--tls-min-version=1.2",
+	  "failed to construct kubelet dependencies: unknown tls version \"1.2\"" },
+	{ "unknown cipher", kubeadm_file, "--tls-cipher-suites=TLS_AES_128_GCM_SHA256,DES",
+	  "failed to construct kubelet dependencies: Cipher suite DES not supported or doesn't exist" },
+	{ "no time for the runtime", kubeadm_file, "--runtime-request-timeout=-1s",
+	  "failed to run Kubelet: connectionTimeout must be positive" },
+	{ "CPU manager", kubeadm_file, "--cpu-manager-policy=Static",
+	  "failed to run Kubelet: unknown policy: \"Static\"" },
+	{ "memory manager", kubeadm_file, "--memory-manager-policy=none",
+	  "failed to run Kubelet: unknown policy: \"none\"" },
+	{ "size of logs", kubeadm_file, "--container-log-max-size=x",
+	  "failed to run Kubelet: failed to create kubelet: failed to initialize container log manager: failed to "
+	  "parse "
+	  "container log max size \"x\": quantities must match the regular expression "
+	  "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'" },
+	{ "hidden metrics",
+	  "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: "
+	  "false\nshowHiddenMetricsForVersion: '1.20'\n",
+	  NULL,
+	  "failed to validate kubelet configuration, error: invalid showHiddenMetricsForVersion: "
+	  "showHiddenMetricsForVersion: Invalid value: \"1.20\": must be omitted or have the value '1.36'; only the "
+	  "previous "
+	  "minor version is allowed, path: &TypeMeta{Kind:,APIVersion:,}" },
+	{ "a soft threshold without its time", kubeadm_file, "--eviction-soft=memory.available<5%",
+	  "failed to run Kubelet: failed to create kubelet: grace period must be specified for the soft eviction "
+	  "threshold memory.available" },
+	{ "a time for no signal", kubeadm_file, "--eviction-soft-grace-period=foo=5s",
+	  "failed to run Kubelet: failed to create kubelet: unsupported eviction signal foo" },
+	{ "a time below zero", kubeadm_file, "--eviction-soft-grace-period=memory.available=-5s",
+	  "failed to run Kubelet: failed to create kubelet: invalid eviction grace period specified: -5s, must be a "
+	  "positive value" },
+	{ "no amount to reclaim", kubeadm_file, "--eviction-minimum-reclaim=memory.available=0%",
+	  "failed to run Kubelet: failed to create kubelet: eviction percentage minimum reclaim memory.available must "
+	  "be "
+	  "positive: 0%" },
 	{ "cloud provider", kubeadm_file, "--cloud-provider=aws",
 	  "cloud provider aws was specified, but built-in cloud providers are disabled. Please set "
 	  "--cloud-provider=external and migrate to an external cloud provider" },

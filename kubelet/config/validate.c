@@ -14,6 +14,7 @@
 #include "pkg/codec/imageref.h"
 #include "pkg/codec/quantity.h"
 
+#define PREVIOUS_VERSION "1.36"
 #define BLANKS " \t\n\v\f\r"
 
 enum { SENTENCES_MAX = 64 }; /* more than there are rules; what a long list breaks over and over is cut */
@@ -572,6 +573,19 @@ static void check_tracing(struct verdict *v, const Config__KubeletConfiguration 
 			       rate);
 }
 
+/* Only the minor version before this one still hides metrics. */
+static void check_hidden_metrics(struct verdict *v, const Config__KubeletConfiguration *c)
+{
+	const char *version = str_or(c->showhiddenmetricsforversion, "");
+
+	if (*version && !str_eq(version, PREVIOUS_VERSION))
+		refuse_plainly(v,
+			       "invalid showHiddenMetricsForVersion: showHiddenMetricsForVersion: Invalid value: "
+			       "\"%s\": must be omitted or have the value '" PREVIOUS_VERSION
+			       "'; only the previous minor version is allowed",
+			       version);
+}
+
 int validate_kubelet(const Config__KubeletConfiguration *config, bool cgroup_v1, struct err *err)
 {
 	_cleanup_arena_ struct arena *arena = arena_new();
@@ -595,6 +609,7 @@ int validate_kubelet(const Config__KubeletConfiguration *config, bool cgroup_v1,
 	check_reserved_memory(&verdict, config);
 	check_machine(&verdict, config, cgroup_v1);
 	check_tracing(&verdict, config);
+	check_hidden_metrics(&verdict, config);
 	check_memory(&verdict, config);
 	check_logs(&verdict, config);
 	for (size_t i = 0; i < verdict.n; i++)
