@@ -225,7 +225,7 @@ static int new_kube(struct kubelet *kubelet, struct err *err)
 	int r = kubeconfig_load(kubelet->options.config->kubeconfig, &config, err);
 
 	if (r < 0)
-		return err_wrap(err, "failed to run Kubelet: invalid kubeconfig");
+		return err_wrap(err, "invalid kubeconfig");
 	kubelet->kube =
 		kube_new(kubelet->options.loop, config,
 			 arena_printf(kubelet->arena, "kubelet/" CONFIG_KUBERNETES_VERSION " (linux/%s) cubelet",
@@ -250,7 +250,7 @@ static int new_clients(struct kubelet *kubelet, struct err *err)
 			    duration_ms(kubelet->config->runtimerequesttimeout), &kubelet->cri, err);
 	if (r >= 0 && cri_probe(kubelet->config->containerruntimeendpoint, err) < 0)
 		r = err_wrap(err,
-			     "failed to run Kubelet: validate service connection: validate CRI v1 runtime API for "
+			     "validate service connection: validate CRI v1 runtime API for "
 			     "endpoint \"%s\"",
 			     kubelet->config->containerruntimeendpoint);
 	return r;
@@ -336,7 +336,7 @@ static int make_folders(struct kubelet *kubelet, struct err *err)
 	if (r < 0 || !records)
 		return r;
 	r = runtime_make_folders(records, err);
-	return r < 0 ? err_wrap(err, "failed to run Kubelet: failed to setup the FSPullRecordsAccessor") : 0;
+	return r < 0 ? err_wrap(err, "failed to setup the FSPullRecordsAccessor") : 0;
 }
 
 static void new_runtime(struct kubelet *kubelet)
@@ -508,16 +508,16 @@ static int check_runtime(const struct kubelet *kubelet, const Cri__VersionRespon
 	if (err) {
 		*ret_why = *err;
 		if (err->code == -EBADMSG && !str_has_prefix(err->text, "rpc error"))
-			return err_wrap(ret_why, "failed to run Kubelet: failed to create kubelet: get remote runtime "
+			return err_wrap(ret_why, "failed to create kubelet: get remote runtime "
 						 "typed version failed");
 		return err_wrap(ret_why,
-				"failed to run Kubelet: validate service connection: validate CRI v1 runtime API for "
+				"validate service connection: validate CRI v1 runtime API for "
 				"endpoint \"%s\"",
 				kubelet->config->containerruntimeendpoint);
 	}
 	if (!str_eq(version->version, RUNTIME_API_VERSION))
 		return err_set(ret_why, -EPROTONOSUPPORT,
-			       "failed to run Kubelet: failed to create kubelet: runtime api version is not supported: "
+			       "failed to create kubelet: runtime api version is not supported: "
 			       "\"%s\" instead of \"" RUNTIME_API_VERSION "\"",
 			       version->version);
 	return 0;

@@ -55,11 +55,19 @@ static void feed_watchdog(void *owner)
 static int start_watchdog(struct process *process, struct err *err)
 {
 	if (systemd_watchdog_interval(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), &process->watchdog_ms, err) < 0)
-		return err_wrap(err, "failed to run Kubelet: create health checker");
+		return err_wrap(err, "create health checker");
 	loop_timer_init(&process->watchdog, process->loop, feed_watchdog, process);
 	if (process->watchdog_ms > 0)
 		feed_watchdog(process);
 	return 0;
+}
+
+static void say_failure(const struct err *why)
+{
+	struct err err = *why;
+
+	err_wrap(&err, "failed to run Kubelet");
+	log_error(&err, "command failed", NULL);
 }
 
 static void started(void *owner)
@@ -72,7 +80,7 @@ static void failed(void *owner, const struct err *err)
 {
 	struct process *process = owner;
 
-	log_error(err, "command failed", NULL);
+	say_failure(err);
 	process->code = 1;
 	loop_stop(process->loop);
 }
@@ -129,7 +137,7 @@ static int run(const struct config *config)
 	struct err err;
 
 	if (start_watchdog(&process, &err) < 0 || kubelet_new(&options, &process.kubelet, &err) < 0) {
-		log_error(&err, "command failed", NULL);
+		say_failure(&err);
 		return 1;
 	}
 	loop_on_signal(process.loop, SIGTERM, on_signal, &process);

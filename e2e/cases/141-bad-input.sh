@@ -24,6 +24,9 @@ config
 refuses "unknown flag" 'unknown flag: --no-such-flag' --no-such-flag
 refuses "a word among flags" 'unknown command run' --max-pods 5 run --max-pods=6
 refuses "a drop-in folder that is none" 'failed to walk through kubelet dropin directory .*/none.*no such file' --config-dir /none
+refuses "authorization" 'failed to run Kubelet: unknown authorization mode Foo' --authorization-mode Foo
+refuses "cloud provider" 'failed to run Kubelet: failed to create kubelet: cloud provider \\"aws\\" was specified' \
+	--cloud-provider aws --cgroup-root /
 refuses "unknown TLS version" 'failed to construct kubelet dependencies: unknown tls version \\"1.2\\"' --tls-min-version 1.2
 refuses "unknown cipher" "Cipher suite DES not supported or doesn't exist" --tls-cipher-suites=DES
 refuses "no time for the runtime" 'failed to run Kubelet: connectionTimeout must be positive' --runtime-request-timeout=-1s
@@ -60,5 +63,5 @@ refuses "no kubeconfig" "$WORK/kubeconfig"
 echo '{' >"$WORK/kubeconfig"
 refuses "bad kubeconfig" 'kubeconfig|yaml|json'
 config -e 's|^containerRuntimeEndpoint: .*|containerRuntimeEndpoint: unix:///none/cri.sock|'
-refuses "no runtime" '/none/cri.sock'
+refuses "no runtime" 'validate service connection: validate CRI v1 runtime API for endpoint \\"unix:///none/cri.sock\\": rpc error: code = Unavailable desc = connection error: desc = \\"transport: Error while dialing: dial unix /none/cri.sock: connect: no such file or directory\\"'
 expect version "$("$program" --version)" "Kubernetes v1.37.2"

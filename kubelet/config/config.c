@@ -597,10 +597,12 @@ static int finish(struct parsing *parsing, struct err *err)
 	if ((code = check_logging(config->kubelet->logging, err)) < 0)
 		return code;
 	if (!str_empty(config->cloud_provider) && !str_eq(config->cloud_provider, "external"))
-		return err_set(err, -EINVAL,
-			       "cloud provider %s was specified, but built-in cloud providers are disabled. Please set "
-			       "--cloud-provider=external and migrate to an external cloud provider",
-			       config->cloud_provider);
+		return err_set(
+			err, -EINVAL,
+			"failed to run Kubelet: failed to create kubelet: cloud provider \"%s\" was specified, but "
+			"built-in cloud providers are disabled. Please set --cloud-provider=external and migrate "
+			"to an external cloud provider",
+			config->cloud_provider);
 	code = validate_kubelet(config->kubelet, is_cgroup_v1(), err);
 	if (code < 0) /* the path is stock's, which prints an object there */
 		return err_set(err, code,

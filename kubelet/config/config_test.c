@@ -223,7 +223,8 @@ static const struct {
 	  "be "
 	  "positive: 0%" },
 	{ "cloud provider", kubeadm_file, "--cloud-provider=aws",
-	  "cloud provider aws was specified, but built-in cloud providers are disabled. Please set "
+	  "failed to run Kubelet: failed to create kubelet: cloud provider \"aws\" was specified, but built-in cloud "
+	  "providers are disabled. Please set "
 	  "--cloud-provider=external and migrate to an external cloud provider" },
 };
 

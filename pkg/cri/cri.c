@@ -103,8 +103,11 @@ int cri_probe(const char *endpoint, struct err *err)
 		return err_set(err, -EINVAL, "the endpoint %s is longer than a socket's path can be", endpoint);
 	memcpy(address.sun_path, path, strlen(path));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
-		err_errno(err, "transport: Error while dialing: dial unix %s: connect", path);
-		return err_wrap(err, "rpc error: code = Unavailable desc = connection error: desc");
+		struct err cause;
+
+		err_errno(&cause, "transport: Error while dialing: dial unix %s: connect", path);
+		return err_set(err, cause.code, "rpc error: code = Unavailable desc = connection error: desc = \"%s\"",
+			       cause.text);
 	}
 	return 0;
 }
