@@ -281,6 +281,7 @@ static void log_some_lines(void)
 	struct err err;
 
 	log_info("Started \"it\"", "pod", "default/nginx", "text", "a\nb\x01", NULL);
+	log_info("Lines", "one", "a\n", "two", "b", NULL);
 	log_v(4, "Not at this verbosity", NULL);
 	err_set(&err, -EIO, "broken");
 	log_error(&err, "Failed", "count", log_i64(-7), NULL);
@@ -307,7 +308,9 @@ TEST(log_lines_look_like_klog)
 
 	read_log(log_some_lines, LOG_TEXT, &buf);
 	CHECK("head", buf_text(&buf)[0] == 'I' && strstr(buf_text(&buf), "base_test.c:"));
-	CHECK("pairs", strstr(buf_text(&buf), "] \"Started \\\"it\\\"\" pod=\"default/nginx\" text=\"a\\nb\\x01\"\n"));
+	CHECK("pairs",
+	      strstr(buf_text(&buf), "] \"Started \\\"it\\\"\" pod=\"default/nginx\" text=<\n\ta\n\tb\\x01\n >\n"));
+	CHECK("the last line's end", strstr(buf_text(&buf), " one=<\n\ta\n > two=\"b\"\n"));
 	CHECK("error", strstr(buf_text(&buf), "] \"Failed\" err=\"broken\" count=\"-7\"\n"));
 	CHECK("verbosity", !strstr(buf_text(&buf), "Not at"));
 }

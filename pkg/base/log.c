@@ -50,9 +50,8 @@ static size_t room(const struct buf *line)
  * The escapes of Go's %q and of JSON agree on what text needs; other control bytes differ in form only. A text that
  * does not fit ends with dots.
  */
-static void put_quoted(struct buf *line, const char *text, bool json)
+static void put_escaped(struct buf *line, const char *text, bool json)
 {
-	buf_putc(line, '"');
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 		bool inside = (c & 0xc0) == 0x80; /* a character */
@@ -74,7 +73,30 @@ static void put_quoted(struct buf *line, const char *text, bool json)
 		else
 			buf_putc(line, (char)c);
 	}
+}
+
+static void put_quoted(struct buf *line, const char *text, bool json)
+{
 	buf_putc(line, '"');
+	put_escaped(line, text, json);
+	buf_putc(line, '"');
+}
+
+/* A text of several lines, as klog has it: each behind a tab, between "<" and " >" on a line of its own. */
+static void put_lines(struct buf *line, const char *text)
+{
+	char part[LOG_LINE_MAX];
+
+	buf_putc(line, '<');
+	while (*text && room(line)) {
+		size_t size = strcspn(text, "\n");
+
+		snprintf(part, sizeof part, "%.*s", (int)MIN(size, sizeof part - 1), text);
+		buf_puts(line, "\n\t");
+		put_escaped(line, part, false);
+		text += size + (text[size] == '\n');
+	}
+	buf_puts(line, "\n >");
 }
 
 static void put_text_head(struct buf *line, char severity, const struct timespec *now, const char *file, int at)
@@ -97,7 +119,10 @@ static void put_pair(struct buf *line, const char *key, const char *value, bool 
 	} else {
 		buf_printf(line, " %s=", key);
 	}
-	put_quoted(line, value ? value : "", json);
+	if (!json && value && strchr(value, '\n'))
+		put_lines(line, value);
+	else
+		put_quoted(line, value ? value : "", json);
 }
 
 void log_write(char severity, int level, const char *file, int line, const char *error, const char *message, ...)

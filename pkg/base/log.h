@@ -6,9 +6,10 @@
  *   I1125 07:10:00.123456    1234 pod_worker.c:87] "Started container" pod="default/nginx" container="nginx"
  *   {"ts":1764054600123.456,"caller":"pod_worker.c:87","msg":"Started container","v":0,"pod":"default/nginx"}
  *
- * A line is a fixed message and pairs of key and value; values are quoted as Go quotes them. What is longer than
- * LOG_LINE_MAX ends with dots, in a form that is whole. One write(2) a line, so lines of several processes do not mix.
- * Safe from every thread.
+ * A line is a fixed message and pairs of key and value; values are quoted as Go quotes them, but of text with
+ * several lines each stands behind a tab on a line of its own, as klog has it. What is longer than LOG_LINE_MAX ends
+ * with dots, in a form that is whole. One write(2) a line, so lines of several processes do not mix. Safe from every
+ * thread.
  */
 #include <stdbool.h>
 #include <stddef.h>
