@@ -21,7 +21,10 @@
 #include "pkg/loop/loop.h"
 #include "pkg/sys/mount.h"
 
-enum { TRIM_EVERY_MS = 10 * 1000 }; /* what a burst of pods leaves free between others' memory */
+enum {
+	TRIM_EVERY_MS = 10 * 1000, /* what a burst of pods leaves free between others' memory */
+	FILES_MIN = 64,            /* with fewer the libraries below abort at the start */
+};
 
 struct process {
 	struct loop *loop;
@@ -105,24 +108,32 @@ static void set_log(const struct config *config)
 }
 
 /* A service manager's usual 1,024 are gone with some 300 followed logs, and then no volume can be mounted either. */
-static void set_open_files(const struct config *config)
+static int set_open_files(const struct config *config, struct err *err)
 {
 	rlim_t files = (rlim_t)config->kubelet->maxopenfiles;
 	struct rlimit limit = { files, files };
-	struct err err;
 
+	if (files > 0 && files < FILES_MIN)
+		return err_set(err, -EMFILE, "maxOpenFiles %lld: too many open files, at least %d are needed",
+			       (long long)files, FILES_MIN);
 	if (files > 0 && setrlimit(RLIMIT_NOFILE, &limit) < 0) {
-		err_errno(&err, "cannot have %lld open files", (long long)config->kubelet->maxopenfiles);
-		log_error(&err, "Failed to set rlimit on max file handles", NULL);
+		err_errno(err, "cannot have %lld open files", (long long)files);
+		log_error(err, "Failed to set rlimit on max file handles", NULL);
 	}
+	return 0;
 }
 
 /* A parent that ignores the ends of its children hands that on, and then no exit code of a child of ours could be read.
  */
 static void reset_signals(void)
 {
+	static const int unheard[] = { SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR };
 	sigset_t none;
 
+	/* Go's programs hear none of these. */
+	for (size_t i = 0; i < ARRAY_LEN(unheard); i++)
+		signal(unheard[i], SIG_IGN);
+	signal(SIGQUIT, SIG_DFL); /* a shell's background job has it ignored */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -183,7 +194,10 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	set_log(config);
-	set_open_files(config);
+	if (set_open_files(config, &err) < 0) {
+		say_failure(&err);
+		return 1;
+	}
 	log_info("Kubelet version", "kubeletVersion", CONFIG_KUBERNETES_VERSION, NULL);
 	config_log_idle(config);
 	return run(config);

@@ -24,6 +24,7 @@ config
 refuses "unknown flag" 'unknown flag: --no-such-flag' --no-such-flag
 refuses "a word among flags" 'unknown command run' --max-pods 5 run --max-pods=6
 refuses "a drop-in folder that is none" 'failed to walk through kubelet dropin directory .*/none.*no such file' --config-dir /none
+refuses "open files" 'too many open files' --max-open-files 10 --cgroup-root /
 refuses "label" '"command failed" err=<$' --node-labels kubernetes.io/x=y
 grep -q "^	--node-labels in the 'kubernetes.io' namespace must begin with an allowed prefix" "$WORK/out" || fail "label: $(cat "$WORK/out")"
 refuses "authorization" 'failed to run Kubelet: unknown authorization mode Foo' --authorization-mode Foo
