@@ -24,6 +24,8 @@ config
 refuses "unknown flag" 'unknown flag: --no-such-flag' --no-such-flag
 refuses "a word among flags" 'unknown command run' --max-pods 5 run --max-pods=6
 refuses "a drop-in folder that is none" 'failed to walk through kubelet dropin directory .*/none.*no such file' --config-dir /none
+refuses "two addresses of one family" 'bad --node-ip \\"10.0.0.1,10.0.0.2\\": must contain either a single IP or a dual-stack pair' \
+	--node-ip 10.0.0.1,10.0.0.2 --cgroup-root /
 refuses "open files" 'too many open files' --max-open-files 10 --cgroup-root /
 refuses "label" '"command failed" err=<$' --node-labels kubernetes.io/x=y
 grep -q "^	--node-labels in the 'kubernetes.io' namespace must begin with an allowed prefix" "$WORK/out" || fail "label: $(cat "$WORK/out")"

@@ -114,12 +114,26 @@ static const char *find_default(struct arena *arena, const struct ifaddrs *inter
 	return NULL;
 }
 
+/* Of two the families differ. */
+static bool is_one_or_a_pair(const char *list)
+{
+	const char *comma = strchr(list, ',');
+
+	if (!comma)
+		return true;
+	return !strchr(comma + 1, ',') && !memchr(list, ':', (size_t)(comma - list)) != !strchr(comma + 1, ':');
+}
+
 int node_addresses(const char *node_ip, struct arena *arena, const char ***ret_ips, size_t *ret_n, struct err *err)
 {
 	_cleanup_(interfaces_done) struct ifaddrs *interfaces = NULL;
 	const char **ips = arena_alloc(arena, IPS_MAX * sizeof *ips);
 	size_t n = 0;
 
+	if (node_ip && !is_one_or_a_pair(node_ip))
+		return err_set(err, -EINVAL,
+			       "bad --node-ip \"%s\": must contain either a single IP or a dual-stack pair of IPs",
+			       node_ip);
 	if (getifaddrs(&interfaces) < 0)
 		return err_errno(err, "cannot list the network interfaces");
 	char *list = arena_strdup(arena, node_ip ? node_ip : "");
