@@ -193,6 +193,8 @@ static const struct {
 	  "failed to construct kubelet dependencies: Cipher suite DES not supported or doesn't exist" },
 	{ "no time for the runtime", kubeadm_file, "--runtime-request-timeout=-1s",
 	  "failed to run Kubelet: connectionTimeout must be positive" },
+	{ "authorization", kubeadm_file, "--authorization-mode=Foo",
+	  "failed to run Kubelet: unknown authorization mode Foo" },
 	{ "CPU manager", kubeadm_file, "--cpu-manager-policy=Static",
 	  "failed to run Kubelet: unknown policy: \"Static\"" },
 	{ "memory manager", kubeadm_file, "--memory-manager-policy=none",

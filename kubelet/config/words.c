@@ -43,6 +43,18 @@ static int check_tls(const Config__KubeletConfiguration *config, struct err *err
 	return 0;
 }
 
+static int check_authorization(const Config__KubeletConfiguration *config, struct err *err)
+{
+	static const char *const modes[] = { "AlwaysAllow", "Webhook" };
+	const char *mode = config->authorization ? str_or(config->authorization->mode, "") : "";
+
+	if (!*mode)
+		return err_set(err, -EINVAL, "no authorization mode specified");
+	if (!str_is_one_of(mode, modes, ARRAY_LEN(modes)))
+		return err_set(err, -EINVAL, "unknown authorization mode %s", mode);
+	return 0;
+}
+
 static int check_policies(const Config__KubeletConfiguration *config, struct err *err)
 {
 	static const char *const cpu[] = { "none", "static" }, *const memory[] = { "None", "Static" };
@@ -62,7 +74,7 @@ int words_check(const Config__KubeletConfiguration *config, struct err *err)
 		return err_wrap(err, "failed to construct kubelet dependencies");
 	if (!config->runtimerequesttimeout || config->runtimerequesttimeout->ns <= 0)
 		return err_set(err, -EINVAL, "failed to run Kubelet: connectionTimeout must be positive");
-	if (check_policies(config, err) < 0)
+	if (check_authorization(config, err) < 0 || check_policies(config, err) < 0)
 		return err_wrap(err, "failed to run Kubelet");
 	if (quantity_parse(str_or(config->containerlogmaxsize, ""), &quantity, err) < 0)
 		return err_wrap(err,
