@@ -167,7 +167,10 @@ int certs_new(const struct cert_options *options, struct certs **ret_certs, stru
 	loop_timer_init(&certs->look, options->loop, look_again, certs);
 
 	if (read_pair(certs, &certs->certificate, &certs->key, err) < 0) {
-		code = given ? err_wrap(err, "failed to initialize TLS") : make_pair(certs, err);
+		code = given ? err_wrap(err, "failed to create kubelet: failed to initialize file based certificate "
+					     "manager: unable to set up dynamic certificate manager for kubelet "
+					     "server cert files")
+			     : make_pair(certs, err);
 		if (code == 0)
 			code = read_pair(certs, &certs->certificate, &certs->key, err);
 	}

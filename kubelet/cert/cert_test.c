@@ -123,7 +123,11 @@ TEST(given_files_must_be_usable)
 	CHECK_OK(file_replace(world.config.tlscertfile, "x", 1, 0600, &err), &err);
 	CHECK_OK(file_replace(world.config.tlsprivatekeyfile, "x", 1, 0600, &err), &err);
 	CHECK_INT("garbage", certs_new(&options, &certs, &err), ==, -EINVAL);
-	CHECK_STR("words", err.text, "failed to initialize TLS: tls: failed to find any PEM data in certificate input");
+	CHECK_STR("words", err.text,
+		  "failed to create kubelet: failed to initialize file based certificate manager: unable to set up "
+		  "dynamic "
+		  "certificate manager for kubelet server cert files: tls: failed to find any PEM data in certificate "
+		  "input");
 	free(world.config.tlscertfile);
 	free(world.config.tlsprivatekeyfile);
 	loop_free(world.loop);

@@ -300,6 +300,7 @@ int tls_server_configure(struct tls_server *server, const struct tls_server_conf
 	SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_num_tickets(context, 0);
+	SSL_CTX_set_security_level(context, 1); /* as Go, RSA keys from 1,024 bits on; Debian's 2 asks for 2,048 */
 	code = configure_version(context, config->min_version, err);
 	if (code >= 0)
 		code = configure_ciphers(context, config, err);

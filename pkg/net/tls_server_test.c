@@ -18,6 +18,7 @@
 
 #include "pkg/base/base.h"
 #include "pkg/base/buf.h"
+#include "pkg/net/x509.h"
 #include "pkg/test/test.h"
 
 enum { BULK_BYTES = 8 << 20, TEST_MS = 20000 };
@@ -493,6 +494,27 @@ TEST(suites_and_groups_are_those_of_go)
 
 	setup(&fixture);
 	CHECK_INT("client", run(&fixture, choose_as_go), ==, 0);
+	teardown(&fixture);
+}
+
+TEST(a_short_key_will_do_and_a_very_short_one_not)
+{
+	struct fixture fixture;
+	EVP_PKEY *shorts = EVP_RSA_gen(1024), *very_short = EVP_RSA_gen(512);
+	struct err err;
+
+	setup(&fixture);
+	X509_set_pubkey(fixture.serving.certificate, shorts);
+	X509_sign(fixture.serving.certificate, fixture.ca.key, EVP_sha256());
+	_cleanup_free_ char *certificate = pem(fixture.serving.certificate, NULL), *key = pem(NULL, shorts);
+	_cleanup_free_ char *weak = pem(NULL, very_short);
+	struct tls_server_config config = { .certificate = certificate, .key = key };
+	CHECK_OK(x509_check_pair(certificate, key, &err), &err);
+	CHECK_OK(tls_server_configure(fixture.server, &config, &err), &err);
+	CHECK_INT("very short", x509_check_pair(certificate, weak, &err), ==, -EINVAL);
+	CHECK_STR("words", err.text, "tls: a private key of 512 bits is too weak");
+	EVP_PKEY_free(shorts);
+	EVP_PKEY_free(very_short);
 	teardown(&fixture);
 }
 

@@ -13,7 +13,12 @@
 
 #include "pkg/base/base.h"
 
-enum { RSA_BITS = 2048, HOUR_S = 3600, YEAR_S = 365 * 24 * 3600 };
+enum {
+	RSA_BITS = 2048,
+	HOUR_S = 3600,
+	YEAR_S = 365 * 24 * 3600,
+	SECURITY_BITS_MIN = 80, /* 1,024 of RSA: what the server takes at its level of security */
+};
 
 static void key_done(EVP_PKEY **key)
 {
@@ -147,6 +152,8 @@ int x509_check_pair(const char *certificate, const char *key, struct err *err)
 		return err_set(err, -EINVAL, "tls: failed to find any PEM data in certificate input");
 	if (!private)
 		return err_set(err, -EINVAL, "tls: failed to find any PEM data in key input");
+	if (EVP_PKEY_get_security_bits(private) < SECURITY_BITS_MIN)
+		return err_set(err, -EINVAL, "tls: a private key of %d bits is too weak", EVP_PKEY_get_bits(private));
 	if (X509_check_private_key(leaf, private) != 1) {
 		ERR_clear_error();
 		return err_set(err, -EINVAL, "tls: private key does not match public key");
