@@ -596,6 +596,30 @@ TEST(verification_of_images)
 	config_free(config);
 }
 
+TEST(all_beta_turns_off_what_is_not_named)
+{
+	static const struct {
+		const char *flag, *policy;
+		bool max;
+	} rows[] = {
+		{ "--feature-gates=AllBeta=true", "NeverVerifyPreloadedImages", true },
+		{ "--feature-gates=AllBeta=false", "", false },
+		{ "--feature-gates=AllBeta=false,KubeletCrashLoopBackOffMax=true", "", true },
+	};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct config *config = load(kubeadm_file, rows[i].flag, &err);
+
+		CHECK_STR(rows[i].flag, err.text, "");
+		CHECK_STR(rows[i].flag, str_or(config->kubelet->imagepullcredentialsverificationpolicy, ""),
+			  rows[i].policy);
+		CHECK(rows[i].flag, !rows[i].max == !(config->kubelet->crashloopbackoff &&
+						      config->kubelet->crashloopbackoff->maxcontainerrestartperiod));
+		config_free(config);
+	}
+}
+
 TEST(what_does_nothing_yet_is_told)
 {
 	struct err err;

@@ -293,13 +293,29 @@ int features_check(const Config__KubeletConfiguration *config, struct err *err)
 	return 0;
 }
 
-bool feature_is_on(const Config__KubeletConfiguration *config, const char *name)
+static bool gate_of(const Config__KubeletConfiguration *config, const char *name, bool absent)
 {
-	const struct feature *feature = find_feature(name);
-
-	base_assert(feature);
 	for (size_t i = 0; i < config->n_featuregates; i++)
 		if (str_eq(config->featuregates[i]->key, name))
 			return config->featuregates[i]->value;
-	return feature->on;
+	return absent;
+}
+
+bool feature_is_on(const Config__KubeletConfiguration *config, const char *name)
+{
+	/* Of the gates that anything here asks for; all are on by default. */
+	static const char *const betas[] = {
+		"GracefulNodeShutdown",
+		"GracefulNodeShutdownBasedOnPodPriority",
+		"KubeletCrashLoopBackOffMax",
+		"KubeletEnsureSecretPulledImages",
+		"MemoryQoS",
+		"RotateKubeletServerCertificate",
+	};
+	const struct feature *feature = find_feature(name);
+	bool on;
+
+	base_assert(feature);
+	on = feature->on && (!str_is_one_of(name, betas, ARRAY_LEN(betas)) || gate_of(config, "AllBeta", true));
+	return gate_of(config, name, on);
 }
