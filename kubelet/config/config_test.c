@@ -168,7 +168,7 @@ static const struct {
 	  "failed to parse kubelet flag: unknown flag: --pod-infra-container-image" },
 	{ "no file", NULL, NULL,
 	  "failed to load kubelet config file, path: /nonexistent, error: failed to load Kubelet config file "
-	  "/nonexistent, error failed to read kubelet config file \"/nonexistent\", error: cannot open "
+	  "/nonexistent, error failed to read kubelet config file \"/nonexistent\", error: open "
 	  "/nonexistent: no such file or directory" },
 	{ "a resource that cannot be reserved", kubeadm_file, "--kube-reserved=gpu=1",
 	  "failed to run Kubelet: --kube-reserved value failed to parse: cannot reserve \"gpu\" resource" },

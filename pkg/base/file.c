@@ -56,7 +56,7 @@ int file_read(const char *path, struct buf *into, struct err *err)
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0)
-		return err_errno(err, "cannot open %s", path);
+		return err_errno(err, "open %s", path);
 	for (;;) {
 		size_t step = MIN((size_t)READ_STEP, into->limit - into->size);
 		char extra;
@@ -68,7 +68,7 @@ int file_read(const char *path, struct buf *into, struct err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_errno(err, "cannot read %s", path);
+			return err_errno(err, "read %s", path);
 		if (n == 0)
 			return 0;
 		if (step == 0)
@@ -147,7 +147,7 @@ int file_poke(const char *path, const char *text, struct err *err)
 	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_errno(err, "cannot open %s", path);
+		return err_errno(err, "open %s", path);
 	if (write(fd, text, strlen(text)) < 0)
 		return err_errno(err, "cannot write \"%s\" to %s", text, path);
 	return 0;

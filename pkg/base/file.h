@@ -27,7 +27,8 @@ int fd_write_all(int fd, const void *bytes, size_t size);
 
 /*
  * Appends the whole file to `into`. -ENOENT when there is none (the one code callers may match), -EFBIG past the
- * buffer's limit. Works for /proc and /sys files, whose size is not known ahead.
+ * buffer's limit. Works for /proc and /sys files, whose size is not known ahead. Failures are said in Go's words, since
+ * users see them: "open X: no such file or directory".
  */
 int file_read(const char *path, struct buf *into, struct err *err);
 
