@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -140,23 +141,143 @@ int x509_make_serving(const char *host, struct buf *certificate, struct buf *key
 	return 0;
 }
 
-int x509_check_pair(const char *certificate, const char *key, struct err *err)
+/* ---- checks, in the words of Go's crypto/tls ---- */
+
+enum { SKIPPED_MAX = 200 }; /* of the types of blocks that a message names */
+
+struct pem {
+	unsigned char *der;
+	long size;
+	int n_skipped;
+	char skipped[SKIPPED_MAX];
+};
+
+static void pem_done(struct pem *pem)
 {
-	_cleanup_(bio_done) BIO *certs = BIO_new_mem_buf(certificate, -1);
-	_cleanup_(bio_done) BIO *keys = BIO_new_mem_buf(key, -1);
-	_cleanup_(cert_done) X509 *leaf = certs ? PEM_read_bio_X509(certs, NULL, NULL, NULL) : NULL;
-	_cleanup_(key_done) EVP_PKEY *private = keys ? PEM_read_bio_PrivateKey(keys, NULL, NULL, NULL) : NULL;
+	OPENSSL_free(pem->der);
+}
+
+static void note_skipped(struct pem *pem, const char *type)
+{
+	size_t length = strlen(pem->skipped);
+
+	snprintf(pem->skipped + length, sizeof pem->skipped - length, "%s%s", pem->n_skipped++ ? " " : "", type);
+}
+
+/* The first block of this type, or of one that ends so; what comes before it is noted. */
+static bool find_block(const char *text, const char *wanted, bool ends_so, struct pem *pem)
+{
+	_cleanup_(bio_done) BIO *bio = BIO_new_mem_buf(text, -1);
+	char *type, *header;
+
+	while (bio && !pem->der && PEM_read_bio(bio, &type, &header, &pem->der, &pem->size)) {
+		if (!(ends_so ? str_has_suffix(type, wanted) : str_eq(type, wanted))) {
+			note_skipped(pem, type);
+			OPENSSL_free(pem->der);
+			pem->der = NULL;
+		}
+		OPENSSL_free(type);
+		OPENSSL_free(header);
+	}
+	ERR_clear_error();
+	return pem->der;
+}
+
+static int no_certificate(const struct pem *pem, struct err *err)
+{
+	if (pem->n_skipped == 0)
+		return err_set(err, -EINVAL, "tls: failed to find any PEM data in certificate input");
+	if (pem->n_skipped == 1 && str_has_suffix(pem->skipped, "PRIVATE KEY"))
+		return err_set(err, -EINVAL,
+			       "tls: failed to find certificate PEM data in certificate input, but did find a private "
+			       "key; PEM inputs may have been switched");
+	return err_set(err, -EINVAL,
+		       "tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks "
+		       "of the following types: [%s]",
+		       pem->skipped);
+}
+
+static int no_key(const struct pem *pem, struct err *err)
+{
+	if (pem->n_skipped == 0)
+		return err_set(err, -EINVAL, "tls: failed to find any PEM data in key input");
+	if (pem->n_skipped == 1 && str_eq(pem->skipped, "CERTIFICATE"))
+		return err_set(err, -EINVAL,
+			       "tls: found a certificate rather than a key in the PEM for the private key");
+	return err_set(err, -EINVAL,
+		       "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping "
+		       "PEM blocks of the following types: [%s]",
+		       pem->skipped);
+}
+
+static X509 *parse_cert(const struct pem *pem)
+{
+	const unsigned char *at = pem->der;
+	X509 *cert = d2i_X509(NULL, &at, pem->size);
 
 	ERR_clear_error();
+	return cert;
+}
+
+static EVP_PKEY *parse_key(const struct pem *pem)
+{
+	const unsigned char *at = pem->der;
+	EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &at, pem->size);
+
+	ERR_clear_error();
+	return key;
+}
+
+int x509_check_pair(const char *certificate, const char *key, struct err *err)
+{
+	_cleanup_(pem_done) struct pem cert_pem = { 0 };
+	_cleanup_(pem_done) struct pem key_pem = { 0 };
+
+	if (!find_block(certificate, "CERTIFICATE", false, &cert_pem))
+		return no_certificate(&cert_pem, err);
+	if (!find_block(key, "PRIVATE KEY", true, &key_pem))
+		return no_key(&key_pem, err);
+	_cleanup_(cert_done) X509 *leaf = parse_cert(&cert_pem);
 	if (!leaf)
-		return err_set(err, -EINVAL, "tls: failed to find any PEM data in certificate input");
+		return err_set(err, -EINVAL, "x509: malformed certificate");
+	_cleanup_(key_done) EVP_PKEY *private = parse_key(&key_pem);
 	if (!private)
-		return err_set(err, -EINVAL, "tls: failed to find any PEM data in key input");
+		return err_set(err, -EINVAL, "tls: failed to parse private key");
 	if (EVP_PKEY_get_security_bits(private) < SECURITY_BITS_MIN)
 		return err_set(err, -EINVAL, "tls: a private key of %d bits is too weak", EVP_PKEY_get_bits(private));
+	if (EVP_PKEY_get_base_id(X509_get0_pubkey(leaf)) != EVP_PKEY_get_base_id(private))
+		return err_set(err, -EINVAL, "tls: private key type does not match public key type");
 	if (X509_check_private_key(leaf, private) != 1) {
 		ERR_clear_error();
 		return err_set(err, -EINVAL, "tls: private key does not match public key");
 	}
 	return 0;
+}
+
+int x509_check_roots(const char *pem, struct err *err)
+{
+	_cleanup_(bio_done) BIO *bio = BIO_new_mem_buf(pem, -1);
+	char *type, *header;
+	bool good = false, bad = false, any = false;
+	struct pem block = { 0 };
+
+	while (bio && !good && PEM_read_bio(bio, &type, &header, &block.der, &block.size)) {
+		any = true;
+		if (str_eq(type, "CERTIFICATE") && !*header) {
+			_cleanup_(cert_done) X509 *cert = parse_cert(&block);
+
+			good = cert;
+			bad = bad || !cert;
+		}
+		OPENSSL_free(type);
+		OPENSSL_free(header);
+		OPENSSL_free(block.der);
+	}
+	ERR_clear_error();
+	if (good)
+		return 0;
+	if (bad)
+		return err_set(err, -EINVAL, "failed to parse certificate: x509: malformed certificate");
+	return err_set(err, -EINVAL,
+		       any ? "no valid certificate authority data seen" : "unable to parse bytes as PEM block");
 }

@@ -11,5 +11,8 @@
  */
 int x509_make_serving(const char *host, struct buf *certificate, struct buf *key, struct err *err);
 
-/* Whether a server can use the pair: both readable, belonging together. -EINVAL says what is wrong. */
+/* Whether a server or a client can use the pair: both readable, belonging together. -EINVAL says what is wrong. */
 int x509_check_pair(const char *certificate, const char *key, struct err *err);
+
+/* Whether there is a certificate in it to trust at all: one is enough, as in Go. -EINVAL says what there is instead. */
+int x509_check_roots(const char *pem, struct err *err);
