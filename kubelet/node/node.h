@@ -5,9 +5,9 @@
  *
  * Registration is tried until it succeeds (100 ms doubling to 7 s). Status is computed every nodeStatusUpdateFrequency
  * and sent when something but heartbeats changed, or after nodeStatusReportFrequency. The lease is renewed every
- * quarter of its duration. A Node that somebody
- * deletes is registered again at the next start only. Of one that is there already only the labels of its kind and
- * place, and our annotations, are set again: what else --node-labels names is for a new object.
+ * quarter of its duration. A Node that somebody deletes is registered again at the next start only. Of one that is
+ * there already only the labels of its kind and place, and our annotations, are set again: what else --node-labels
+ * names is for a new object.
  */
 #include <stdbool.h>
 
