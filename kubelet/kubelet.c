@@ -225,7 +225,7 @@ static int new_kube(struct kubelet *kubelet, struct err *err)
 	int r = kubeconfig_load(kubelet->options.config->kubeconfig, &config, err);
 
 	if (r < 0)
-		return err_wrap(err, "invalid kubeconfig");
+		return r;
 	kubelet->kube =
 		kube_new(kubelet->options.loop, config,
 			 arena_printf(kubelet->arena, "kubelet/" CONFIG_KUBERNETES_VERSION " (linux/%s) cubelet",

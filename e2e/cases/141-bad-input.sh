@@ -67,6 +67,31 @@ rm "$WORK/kubeconfig"
 refuses "no kubeconfig" "$WORK/kubeconfig"
 echo '{' >"$WORK/kubeconfig"
 refuses "bad kubeconfig" 'kubeconfig|yaml|json'
+identity() { # CLUSTER-FIELDS USER-FIELDS
+	printf '%s\n' 'apiVersion: v1' 'kind: Config' 'current-context: c' 'contexts: [{name: c, context: {cluster: k, user: u}}]' \
+		"clusters: [{name: k, cluster: {$1}}]" "users: [{name: u, user: {$2}}]" >"$WORK/kubeconfig"
+}
+garbage=$(echo garbage | base64)
+server='server: "https://127.0.0.1:1"'
+identity "$server" "client-certificate-data: $garbage, client-key-data: $garbage"
+refuses "a certificate that is none" \
+	'failed to run Kubelet: failed to initialize kubelet client: tls: failed to find any PEM data in certificate input'
+identity "$server, certificate-authority-data: $garbage" 'token: x'
+refuses "a CA that is none" \
+	'failed to initialize kubelet client: unable to load root certificates: unable to parse bytes as PEM block'
+identity "$server" 'token: x, username: a, password: b'
+refuses "two ways" 'invalid kubeconfig: invalid configuration: more than one .* found for u; found \[token basicAuth\], only one is allowed'
+identity 'server: "https://"' 'token: x'
+refuses "no host" 'failed to initialize kubelet client: host must be a URL or a host:port pair: \\"https://\\"'
+identity 'server: "127.0.0.1:1"' 'token: x'
+refuses "a server without scheme is one" 'cgroup.*none-of'
+printf '%s\n' 'current-context: c' 'contexts: [{name: c, context: {cluster: k, user: nobody}}]' \
+	"clusters: [{name: k, cluster: {$server}}]" >"$WORK/kubeconfig"
+refuses "a user that is missing is none" 'cgroup.*none-of'
+echo 'current-context: c' >"$WORK/kubeconfig"
+refuses "no such context" 'invalid configuration: \[context was not found for specified context: c, cluster has no server defined\]'
+: >"$WORK/kubeconfig"
+refuses "an empty kubeconfig" 'invalid kubeconfig: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER'
 config -e 's|^containerRuntimeEndpoint: .*|containerRuntimeEndpoint: unix:///none/cri.sock|'
 refuses "no runtime" 'validate service connection: validate CRI v1 runtime API for endpoint \\"unix:///none/cri.sock\\": rpc error: code = Unavailable desc = connection error: desc = \\"transport: Error while dialing: dial unix /none/cri.sock: connect: no such file or directory\\"'
 expect version "$("$program" --version)" "Kubernetes v1.37.2"

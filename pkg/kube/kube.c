@@ -7,6 +7,7 @@
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
 #include "pkg/base/log.h"
+#include "pkg/codec/base64.h"
 #include "pkg/codec/pb.h"
 #include "pkg/codec/pbjson.h"
 #include "pkg/net/http_client.h"
@@ -73,6 +74,14 @@ static void look_at_files(void *owner)
 	log_info("Client certificate changed", "certFile", kube->certificate_file, NULL);
 }
 
+static char *basic_header(const char *basic)
+{
+	_cleanup_buf_ struct buf encoded = BUF_INIT(TOKEN_MAX);
+
+	base64_encode(basic, strlen(basic), &encoded);
+	return xasprintf("Authorization: Basic %s", buf_text(&encoded));
+}
+
 struct kube *kube_new(struct loop *loop, const struct kubeconfig *config, const char *user_agent)
 {
 	struct kube *kube = xcalloc(1, sizeof *kube);
@@ -91,6 +100,8 @@ struct kube *kube_new(struct loop *loop, const struct kubeconfig *config, const 
 	kube->server = xstrdup(config->server);
 	kube->user_agent = xasprintf("User-Agent: %s", user_agent);
 	kube->token = config->token ? xasprintf("Authorization: Bearer %s", config->token) : NULL;
+	if (config->basic)
+		kube->token = basic_header(config->basic);
 	kube->token_file = xstrdup_or_null(config->token_file);
 	return kube;
 }
