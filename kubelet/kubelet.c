@@ -248,7 +248,7 @@ static int new_clients(struct kubelet *kubelet, struct err *err)
 	if (r >= 0)
 		r = cri_new(kubelet->options.loop, kubelet->config->containerruntimeendpoint,
 			    duration_ms(kubelet->config->runtimerequesttimeout), &kubelet->cri, err);
-	if (r >= 0 && cri_probe(kubelet->config->containerruntimeendpoint, err) < 0)
+	if (r == -EDESTADDRREQ || (r >= 0 && cri_probe(kubelet->config->containerruntimeendpoint, err) < 0))
 		r = err_wrap(err,
 			     "validate service connection: validate CRI v1 runtime API for "
 			     "endpoint \"%s\"",

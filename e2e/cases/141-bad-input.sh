@@ -94,4 +94,9 @@ refuses "no such context" 'invalid configuration: \[context was not found for sp
 refuses "an empty kubeconfig" 'invalid kubeconfig: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER'
 config -e 's|^containerRuntimeEndpoint: .*|containerRuntimeEndpoint: unix:///none/cri.sock|'
 refuses "no runtime" 'validate service connection: validate CRI v1 runtime API for endpoint \\"unix:///none/cri.sock\\": rpc error: code = Unavailable desc = connection error: desc = \\"transport: Error while dialing: dial unix /none/cri.sock: connect: no such file or directory\\"'
+config
+refuses "one slash" 'for endpoint \\"unix:/none/x\\": rpc error: .* dial unix /none/x: connect: no such file' \
+	--container-runtime-endpoint unix:/none/x
+refuses "tcp" 'failed to run Kubelet: only support unix socket endpoint' --container-runtime-endpoint tcp://127.0.0.1:1
+refuses "http" 'failed to run Kubelet: protocol \\"http\\" not supported' --container-runtime-endpoint http://x/y
 expect version "$("$program" --version)" "Kubernetes v1.37.2"

@@ -94,11 +94,12 @@ void cri_free(struct cri *cri)
 
 int cri_probe(const char *endpoint, struct err *err)
 {
-	static const char scheme[] = "unix://";
-	const char *path = str_has_prefix(endpoint, scheme) ? endpoint + strlen(scheme) : endpoint;
+	const char *path;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	if (rpc_endpoint_path(endpoint, &path, err) < 0)
+		return err->code;
 	if (strlen(path) >= sizeof address.sun_path)
 		return err_set(err, -EINVAL, "the endpoint %s is longer than a socket's path can be", endpoint);
 	memcpy(address.sun_path, path, strlen(path));

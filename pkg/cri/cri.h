@@ -56,7 +56,7 @@ enum cri_method {
 
 struct cri;
 
-/* `endpoint` is unix:///path. -EINVAL for anything else; the runtime need not be there yet. */
+/* Fails as rpc_endpoint_path(); the runtime need not be there yet. */
 int cri_new(struct loop *loop, const char *endpoint, int64_t request_timeout_ms, struct cri **ret_cri, struct err *err);
 void cri_free(struct cri *cri); /* all its tasks must have ended */
 

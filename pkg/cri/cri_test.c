@@ -28,12 +28,36 @@ static void ended(void *owner, const void *result, const struct err *err)
 TEST(endpoints_are_unix_sockets)
 {
 	struct loop *loop = loop_new();
-	struct cri *cri;
-	struct err err;
+	static const struct {
+		const char *endpoint;
+		int code;
+		const char *says;
+	} rows[] = {
+		{ "unix:/none/x", 0, "dial unix /none/x: connect: no such file or directory" },
+		{ "unix:///none/x", 0, "dial unix /none/x: connect: no such file or directory" },
+		{ "unix:////none/x", 0, "dial unix //none/x: connect: no such file or directory" },
+		{ "unix://host/none", 0, "dial unix /none: connect: no such file or directory" },
+		{ "/none/x", 0, "dial unix /none/x: connect: no such file or directory" },
+		{ "none/x", 0, "dial unix /x: connect: no such file or directory" },
+		{ "unix:none/x", -EDESTADDRREQ, "dns resolver: missing address" },
+		{ "unix:", -EDESTADDRREQ, "dns resolver: missing address" },
+		{ "unix://x", -EDESTADDRREQ, "dns resolver: missing address" },
+		{ "tcp://1.2.3.4:5", -EINVAL, "only support unix socket endpoint" },
+		{ "http://x/y", -EINVAL, "protocol \"http\" not supported" },
+		{ "npipe:////./pipe/x", -EINVAL, "protocol \"npipe\" not supported" },
+	};
 
-	CHECK_INT("tcp", cri_new(loop, "tcp://1.2.3.4", 1000, &cri, &err), ==, -EINVAL);
-	CHECK_INT("relative", cri_new(loop, "unix://x", 1000, &cri, &err), ==, -EINVAL);
-	CHECK_INT("empty", cri_new(loop, "", 1000, &cri, &err), ==, -EINVAL);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct cri *cri = NULL;
+		struct err err;
+
+		CHECK_INT(rows[i].endpoint, cri_new(loop, rows[i].endpoint, 1000, &cri, &err), ==, rows[i].code);
+		if (rows[i].code == 0)
+			CHECK_INT(rows[i].endpoint, cri_probe(rows[i].endpoint, &err), ==, -ENOENT);
+		if (!strstr(err.text, rows[i].says))
+			CHECK_STR(rows[i].endpoint, err.text, rows[i].says);
+		cri_free(cri);
+	}
 	loop_free(loop);
 }
 

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pkg/base/base.h"
 #include "pkg/grpc/grpc.h"
@@ -126,13 +127,35 @@ static grpc_channel *open_channel(const char *target)
 	return channel;
 }
 
+int rpc_endpoint_path(const char *endpoint, const char **ret_path, struct err *err)
+{
+	const char *rest = endpoint;
+	size_t scheme = strspn(endpoint, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+	bool has_scheme = scheme > 0 && endpoint[scheme] == ':';
+
+	if (has_scheme && strncasecmp(endpoint, "tcp:", strlen("tcp:")) == 0)
+		return err_set(err, -EINVAL, "only support unix socket endpoint");
+	if (has_scheme && strncasecmp(endpoint, "unix:", strlen("unix:")) != 0)
+		return err_set(err, -EINVAL, "protocol \"%.*s\" not supported", (int)scheme, endpoint);
+	if (has_scheme)
+		rest += scheme + 1;
+	/* What stands between two slashes and the path would be a host; without scheme it is whatever comes first. */
+	if (has_scheme ? strncmp(rest, "//", 2) == 0 : *rest != '/')
+		rest = strchr(has_scheme ? rest + 2 : rest, '/');
+	if (!rest || *rest != '/')
+		return err_set(err, -EDESTADDRREQ,
+			       "rpc error: code = Unavailable desc = dns resolver: missing address");
+	*ret_path = rest;
+	return 0;
+}
+
 int rpc_client_new(struct loop *loop, const char *endpoint, struct rpc_client **ret_client, struct err *err)
 {
-	const char *path = str_has_prefix(endpoint, "unix://") ? endpoint + strlen("unix://") : endpoint;
+	const char *path;
+	int code = rpc_endpoint_path(str_or(endpoint, ""), &path, err);
 
-	if (str_empty(path) || path[0] != '/')
-		return err_set(err, -EINVAL, "the endpoint \"%s\" is not unix:// and an absolute path",
-			       endpoint ? endpoint : "");
+	if (code < 0)
+		return code;
 	_cleanup_free_ char *target = xasprintf("unix://%s", path);
 	struct rpc_client *client = xcalloc(1, sizeof *client);
 

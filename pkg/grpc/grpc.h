@@ -40,7 +40,13 @@ const char *rpc_code_name(int code); /* as Go prints it: "NotFound", "Code(77)" 
 
 struct rpc_client;
 
-/* `endpoint` is unix:///path or a plain path. -EINVAL for anything else. It does not connect yet. */
+/*
+ * The socket that an endpoint names: unix:///path, unix:/path or a plain path, as the stock kubelet reads them as URLs.
+ * The text is the endpoint's own. -EINVAL for another protocol, -EDESTADDRREQ when there is no path.
+ */
+int rpc_endpoint_path(const char *endpoint, const char **ret_path, struct err *err);
+
+/* Fails as rpc_endpoint_path(). It does not connect yet. */
 int rpc_client_new(struct loop *loop, const char *endpoint, struct rpc_client **ret_client, struct err *err);
 void rpc_client_free(struct rpc_client *client); /* all its tasks must have ended */
 
