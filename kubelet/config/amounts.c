@@ -81,8 +81,8 @@ static int check_grace(const char *signal, const char *value, struct err *err)
 
 	if (check_signal(signal, err) < 0)
 		return err->code;
-	if (duration_parse(value, &ns) < 0)
-		return err_set(err, -EINVAL, "time: invalid duration \"%s\"", value);
+	if (duration_read(value, &ns, err) < 0)
+		return err->code;
 	if (ns < 0)
 		return err_set(err, -EINVAL, "invalid eviction grace period specified: %s, must be a positive value",
 			       value);

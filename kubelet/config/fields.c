@@ -97,45 +97,12 @@ static int set_number(const ProtobufCFieldDescriptor *field, const char *text, v
 	return 0;
 }
 
-/* Why a text is no duration, in Go's words. */
-static int not_a_duration(const char *text, struct err *err)
-{
-	static const char *const units[] = { "ns", "us", "\u00b5s", "\u03bcs", "ms", "s", "m", "h" };
-	const char *at = text + (*text == '-' || *text == '+');
-
-	while (*at) {
-		const char *number = at;
-		bool known = false;
-
-		at += strspn(at, "0123456789");
-		at += *at == '.';
-		at += strspn(at, "0123456789");
-		if (at == number || (at == number + 1 && *number == '.'))
-			break;
-		size_t size = strcspn(at, ".0123456789");
-		if (size == 0)
-			return err_set(err, -EINVAL, "time: missing unit in duration \"%s\"", text);
-		for (size_t i = 0; i < ARRAY_LEN(units); i++)
-			known = known || (strlen(units[i]) == size && strncmp(units[i], at, size) == 0);
-		if (!known)
-			return err_set(err, -EINVAL, "time: unknown unit \"%.*s\" in duration \"%s\"", (int)size, at,
-				       text);
-		at += size;
-	}
-	return err_set(err, -EINVAL, "time: invalid duration \"%s\"", text);
-}
-
-static int read_duration(const char *text, int64_t *ret_ns, struct err *err)
-{
-	return duration_parse(text, ret_ns) < 0 ? not_a_duration(text, err) : 0;
-}
-
 static int set_duration(const ProtobufCFieldDescriptor *field, const char *text, void *place, struct arena *arena,
 			struct err *err)
 {
 	Config__Duration *duration = pb_new(arena, field->descriptor);
 
-	if (read_duration(text, &duration->ns, err) < 0)
+	if (duration_read(text, &duration->ns, err) < 0)
 		return err->code;
 	duration->has_ns = 1;
 	*(Config__Duration **)place = duration;
@@ -222,7 +189,7 @@ int fields_check(const char *kind, const char *text, struct err *err)
 		return set_bool(text, &is_on, err);
 	if (str_eq(kind, "int"))
 		return set_number(&number, text, &value, err);
-	return str_eq(kind, "duration") ? read_duration(text, &ns, err) : 0;
+	return str_eq(kind, "duration") ? duration_read(text, &ns, err) : 0;
 }
 
 int fields_set(ProtobufCMessage *root, const char *path, const char *text, bool add, struct arena *arena,

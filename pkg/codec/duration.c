@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkg/codec/duration.h"
+#include "pkg/base/base.h"
 #include "pkg/base/clock.h"
 
 #include <errno.h>
@@ -75,6 +76,38 @@ int duration_parse(const char *text, int64_t *ret_ns)
 			return -EINVAL;
 	*ret_ns = negative ? -ns : ns;
 	return 0;
+}
+
+/* Why a text is no duration, in Go's words. */
+static int not_a_duration(const char *text, struct err *err)
+{
+	const char *at = text + (*text == '-' || *text == '+');
+
+	while (*at) {
+		const char *number = at;
+		bool known = false;
+
+		at += strspn(at, "0123456789");
+		at += *at == '.';
+		at += strspn(at, "0123456789");
+		if (at == number || (at == number + 1 && *number == '.'))
+			break;
+		size_t size = strcspn(at, ".0123456789");
+		if (size == 0)
+			return err_set(err, -EINVAL, "time: missing unit in duration \"%s\"", text);
+		for (size_t i = 0; i < ARRAY_LEN(units); i++)
+			known = known || (strlen(units[i].name) == size && memcmp(units[i].name, at, size) == 0);
+		if (!known)
+			return err_set(err, -EINVAL, "time: unknown unit \"%.*s\" in duration \"%s\"", (int)size, at,
+				       text);
+		at += size;
+	}
+	return err_set(err, -EINVAL, "time: invalid duration \"%s\"", text);
+}
+
+int duration_read(const char *text, int64_t *ret_ns, struct err *err)
+{
+	return duration_parse(text, ret_ns) < 0 ? not_a_duration(text, err) : 0;
 }
 
 /* value / unit with as many digits behind the point as are needed. */

@@ -130,6 +130,17 @@ TEST(broken_times)
 TEST(durations_as_go_has_them)
 {
 	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{ "5", "time: missing unit in duration \"5\"" },
+		{ "1m5", "time: missing unit in duration \"1m5\"" },
+		{ "5d", "time: unknown unit \"d\" in duration \"5d\"" },
+		{ "1h5 s", "time: unknown unit \" s\" in duration \"1h5 s\"" },
+		{ ".s", "time: invalid duration \".s\"" },
+		{ "", "time: invalid duration \"\"" },
+	};
+	struct err err;
+	static const struct {
 		const char *text;
 		int64_t ns;
 		const char *written;
@@ -161,6 +172,10 @@ TEST(durations_as_go_has_them)
 	CHECK_INT("unknown unit", duration_parse("5d", &ns), ==, -EINVAL);
 	CHECK_INT("too long", duration_parse("9999999h", &ns), ==, -EINVAL);
 	CHECK_INT("no digits", duration_parse(".s", &ns), ==, -EINVAL);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		CHECK_INT(bad[i].text, duration_read(bad[i].text, &ns, &err), ==, -EINVAL);
+		CHECK_STR(bad[i].text, err.text, bad[i].says);
+	}
 }
 
 TEST(base64_both_ways)

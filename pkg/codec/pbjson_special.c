@@ -194,8 +194,8 @@ static int read_duration(ProtobufCMessage *message, const char *text, struct err
 {
 	Config__Duration *duration = (Config__Duration *)message;
 
-	if (duration_parse(text, &duration->ns) < 0)
-		return err_set(err, -EBADMSG, "time: invalid duration \"%s\"", text);
+	if (duration_read(text, &duration->ns, err) < 0)
+		return err->code = -EBADMSG; /* what the decoder says of all that it cannot read */
 	duration->has_ns = 1;
 	return 0;
 }
