@@ -581,6 +581,20 @@ static int check_logging(const Config__Logging *logging, struct err *err)
 	return fault ? err_set(err, -EINVAL, "initialize logging: logging.%s", fault) : 0;
 }
 
+/* /configz shows the same as stock then. */
+static void leave_out_zeros(struct config *config)
+{
+	Config__KubeletConfiguration *k = config->kubelet;
+	const Runtime__RawExtension *header = k->staticpodurlheader;
+
+	fields_drop_zeros(&k->base);
+	if (header && header->raw.len == strlen("{}"))
+		k->staticpodurlheader = NULL;
+	if (!k->authentication->x509)
+		k->authentication->x509 = PB_NEW(config->arena, Config__KubeletX509Authentication,
+						 config__kubelet_x509_authentication__descriptor);
+}
+
 static int finish(struct parsing *parsing, struct err *err)
 {
 	struct config *config = parsing->config;
@@ -610,7 +624,10 @@ static int finish(struct parsing *parsing, struct err *err)
 			       "&TypeMeta{Kind:,APIVersion:,}",
 			       arena_strdup(config->arena, err->text));
 	code = words_check(config->kubelet, err);
-	return code < 0 ? code : amounts_check(config->kubelet, err);
+	if (code == 0)
+		code = amounts_check(config->kubelet, err);
+	leave_out_zeros(config);
+	return code;
 }
 
 int config_load(int argc, char **argv, struct config **ret_config, struct err *err)

@@ -69,6 +69,22 @@ TEST(a_kubeadm_file_is_completed)
 	config_free(config);
 }
 
+TEST(zeros_are_shown_as_go_shows_them)
+{
+	static const char zeros[] = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
+				    "podsPerCore: 0\nrunOnce: false\nclusterDomain: ''\nresolvConf: ''\n"
+				    "eventRecordQPS: 0\nstaticPodURLHeader: {}\nfailCgroupV1: false\n";
+	struct err err;
+	struct config *config = load(zeros, NULL, &err);
+
+	CHECK_STR("loads", err.text, "");
+	const Config__KubeletConfiguration *k = config->kubelet;
+	CHECK("plain", !k->has_podspercore && !k->has_runonce && !k->clusterdomain && !k->staticpodurlheader);
+	CHECK("pointers", k->has_eventrecordqps && k->resolvconf);
+	CHECK("always there, and empty", k->authentication->x509 && !k->authentication->x509->clientcafile);
+	config_free(config);
+}
+
 TEST(flags_win_over_the_file)
 {
 	struct err err;

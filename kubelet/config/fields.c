@@ -258,6 +258,44 @@ bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_
 	}
 }
 
+/* A zero of any other number or truth either has a default or is one that a user can mean. */
+static const char *const plain[] = {
+	"enableContentionProfiling", "evictionMaxPodGracePeriod",
+	"kernelMemcgNotification",   "podsPerCore",
+	"protectKernelDefaults",     "readOnlyPort",
+	"rotateCertificates",        "runOnce",
+	"serverTLSBootstrap",
+};
+
+/* The one text that is a pointer: "" there is another file than the default one. */
+static bool may_be_empty(const ProtobufCFieldDescriptor *field)
+{
+	return str_eq(field->name, "resolvConf");
+}
+
+void fields_drop_zeros(ProtobufCMessage *root)
+{
+	for (unsigned i = 0; i < root->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &root->descriptor->fields[i];
+		void *place = pb_place(root, field);
+
+		if (field->label == PROTOBUF_C_LABEL_REPEATED)
+			continue;
+		if (field->type == PROTOBUF_C_TYPE_STRING) {
+			if (str_empty(*(char **)place) && !may_be_empty(field))
+				*(char **)place = NULL;
+		} else if (is_message(field)) {
+			if (*(ProtobufCMessage **)place)
+				fields_drop_zeros(*(ProtobufCMessage **)place);
+		} else if (str_is_one_of(field->name, plain, ARRAY_LEN(plain))) {
+			bool zero = field->type == PROTOBUF_C_TYPE_BOOL ? !*(protobuf_c_boolean *)place
+									: *(int32_t *)place == 0;
+
+			*pb_has(root, field) = *pb_has(root, field) && !zero;
+		}
+	}
+}
+
 static int64_t ns_of(const ProtobufCMessage *duration)
 {
 	return duration ? ((const Config__Duration *)duration)->ns : 0;

@@ -20,6 +20,9 @@ int fields_check(const char *kind, const char *text, struct err *err);
 /* False for what is absent; with zero_is_absent also for 0, "" and false, as Go's non-pointer fields have it. */
 bool fields_is_set(const ProtobufCMessage *root, const char *path, bool zero_is_absent);
 
+/* Takes out what Go leaves out when it writes a configuration: 0, "" and false of all fields that are no pointers. */
+void fields_drop_zeros(ProtobufCMessage *root);
+
 /* The same value; absent is zero. A list or map with items is equal to none other. */
 bool fields_equal(const ProtobufCMessage *a, const ProtobufCMessage *b, const char *path);
 
