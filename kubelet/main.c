@@ -13,6 +13,7 @@
 #include "kubelet/config/config.h"
 #include "kubelet/gate/child/child.h"
 #include "kubelet/kubelet.h"
+#include "kubelet/node/node.h"
 #include "kubelet/systemd.h"
 #include "kubelet/volume/volume.h"
 #include "pkg/base/base.h"
@@ -161,6 +162,21 @@ static int run(const struct config *config)
 	return process.code;
 }
 
+/* As Go prints the struct that stock has of it. What is Go's own is empty. */
+static void print_raw_version(void)
+{
+	static const char version[] = CONFIG_KUBERNETES_VERSION;
+	const char *minor = strchr(version, '.'), *patch = strrchr(version, '.');
+	_cleanup_arena_ struct arena *arena = arena_new();
+
+	printf("version.Info{Major:\"%.*s\", Minor:\"%.*s\", EmulationMajor:\"\", EmulationMinor:\"\", "
+	       "MinCompatibilityMajor:\"\", MinCompatibilityMinor:\"\", GitVersion:\"%s\", GitCommit:\"\", "
+	       "GitTreeState:\"\", BuildDate:\"1970-01-01T00:00:00Z\", GoVersion:\"\", Compiler:\"\", "
+	       "Platform:\"linux/%s\"}\n",
+	       (int)(minor - version - 1), version + 1, (int)(patch - minor - 1), minor + 1, version,
+	       node_architecture(arena));
+}
+
 static const char *own_name(const char *path)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
@@ -191,6 +207,10 @@ int main(int argc, char **argv)
 	}
 	if (config->what == CONFIG_VERSION) {
 		printf("Kubernetes " CONFIG_KUBERNETES_VERSION "\n");
+		return 0;
+	}
+	if (config->what == CONFIG_VERSION_RAW) {
+		print_raw_version();
 		return 0;
 	}
 	set_log(config);

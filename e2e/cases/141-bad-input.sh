@@ -104,3 +104,8 @@ refuses "one slash" 'for endpoint \\"unix:/none/x\\": rpc error: .* dial unix /n
 refuses "tcp" 'failed to run Kubelet: only support unix socket endpoint' --container-runtime-endpoint tcp://127.0.0.1:1
 refuses "http" 'failed to run Kubelet: protocol \\"http\\" not supported' --container-runtime-endpoint http://x/y
 expect version "$("$program" --version)" "Kubernetes v1.37.2"
+expect "raw version" "$("$program" --version=raw | grep -o '^version.Info{Major:"1", Minor:"37",.* GitVersion:"v1.37.2"')" \
+	'version.Info{Major:"1", Minor:"37", EmulationMajor:"", EmulationMinor:"", MinCompatibilityMajor:"", MinCompatibilityMinor:"", GitVersion:"v1.37.2"'
+refuses "another version" \
+	'invalid argument \\"v1.2.3\\" for \\"--version\\" flag: version \\"v1.2.3\\" must match major/minor/patch of default version' \
+	--version=v1.2.3

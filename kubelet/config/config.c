@@ -19,6 +19,7 @@
 #include "kubelet/config/tables.h"
 #include "kubelet/config/taints.h"
 #include "kubelet/config/validate.h"
+#include "kubelet/config/version.h"
 #include "kubelet/config/words.h"
 #include "pkg/base/base.h"
 #include "pkg/base/file.h"
@@ -111,7 +112,7 @@ struct parsing {
 	struct config *config;
 	struct given given[FLAGS_MAX];
 	size_t n_given;
-	bool is_help, is_version;
+	bool is_help, is_version, is_raw;
 };
 
 static const struct config_flag *find_flag(const char *name)
@@ -205,9 +206,16 @@ static int take_field(struct parsing *parsing, const struct config_flag *flag, c
 
 static int take_version(struct parsing *parsing, const char *value, struct err *err)
 {
-	parsing->is_version = str_eq(value, "raw");
-	if (parsing->is_version || value[0] == 'v')
-		return 0; /* "vX.Y.Z" has stock say that it is another version; we do not */
+	parsing->is_version = parsing->is_raw = str_eq(value, "raw");
+	if (parsing->is_raw)
+		return 0;
+	if (value[0] == 'v') { /* stock then says that it is this one; we do not */
+		if (version_check(value, CONFIG_KUBERNETES_VERSION, err) < 0)
+			return err->code;
+		if (!str_eq(value, CONFIG_KUBERNETES_VERSION))
+			log_warn("Flag has no effect in this version", "flag", "version", "value", value, NULL);
+		return 0;
+	}
 	int code = fields_check("bool", value, err);
 	parsing->is_version = code == 0 && strchr("1tT", value[0]);
 	return code;
@@ -285,7 +293,11 @@ static int parse_argv(struct parsing *parsing, int argc, char **argv, struct err
 		return err_wrap(err, "failed to parse kubelet flag");
 	if (word)
 		return err_set(err, -EINVAL, "unknown command %s", word);
-	parsing->config->what = parsing->is_help ? CONFIG_HELP : parsing->is_version ? CONFIG_VERSION : CONFIG_RUN;
+	parsing->config->what = CONFIG_RUN;
+	if (parsing->is_help)
+		parsing->config->what = CONFIG_HELP;
+	else if (parsing->is_version)
+		parsing->config->what = parsing->is_raw ? CONFIG_VERSION_RAW : CONFIG_VERSION;
 	return 0;
 }
 

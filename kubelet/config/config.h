@@ -14,7 +14,7 @@
 
 #define CONFIG_KUBERNETES_VERSION "v1.37.2"
 
-enum config_what { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
+enum config_what { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_VERSION_RAW };
 
 struct config {
 	struct arena *arena; /* owns all of it, this struct included */
@@ -28,7 +28,7 @@ struct config {
 	bool gate_sandbox_off;
 };
 
-/* Reads argv and the files that it names. On CONFIG_HELP and CONFIG_VERSION nothing else has been looked at. */
+/* Reads argv and the files that it names. On all but CONFIG_RUN nothing else has been looked at. */
 int config_load(int argc, char **argv, struct config **ret_config, struct err *err);
 void config_free(struct config *config);
 
