@@ -108,7 +108,12 @@ struct tls_server *tls_server_new(struct loop *loop)
 	server->loop = loop;
 	list_init(&server->lingering);
 	/* No configuration file: a gate in its sandbox has none, and nothing of it may change what clients meet. */
-	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+	uint64_t how = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT;
+
+	/* Its table of sentences takes 60 KiB, and who debugs handshakes is the only one to read them. */
+	if (log_verbosity() < LOG_DEBUG)
+		how |= OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_LOAD_SSL_STRINGS;
+	OPENSSL_init_ssl(how, NULL);
 	return server;
 }
 
@@ -137,7 +142,9 @@ static int ssl_err(struct err *err, int code, const char *what)
 	const char *reason = ERR_reason_error_string(error);
 
 	ERR_clear_error();
-	return err_set(err, code, "%s: %s", what, str_or(reason, "unknown error"));
+	if (reason)
+		return err_set(err, code, "%s: %s", what, reason);
+	return err_set(err, code, "%s: OpenSSL's error %08lX", what, error);
 }
 
 struct suite {
