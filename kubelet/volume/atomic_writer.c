@@ -43,7 +43,7 @@ static bool has_content(int folder, const struct payload_file *file)
 {
 	_cleanup_fd_ int fd = openat(folder, file->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	const char *expected = file->bytes;
-	char bytes[16384];
+	char bytes[4096];
 	size_t at = 0;
 	struct stat st;
 
