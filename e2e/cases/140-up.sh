@@ -8,7 +8,7 @@ rig=$rig_home/rig.sh
 at_exit command kubectl -n default delete pod nginx --ignore-not-found
 expect_like "output" "$("$rig" up </dev/null 2>&1)" 'nginx version: nginx/'
 code=0
-EXEC_CMD='sh -c "exit 41"' "$rig" up </dev/null >/dev/null 2>&1 || code=$?
+EXEC_CMD='sh -c "exit 41"' make -s -C "$repo" up </dev/null >/dev/null 2>&1 || code=$?
 expect "exit code" $code 41
 protocols python3 "$repo/e2e/tools/terminal.py" "$rig" up
 at_exit rm -f "$WORK/env"
