@@ -103,7 +103,7 @@ $(eval $(call program_rule,san,build/interop/roundtrip,build/san/e2e/interop/rou
 
 # ---- what people call ----
 
-.PHONY: print-layers all help deps unit lint layers fuzz interop e2e e2e-v2 test test-full bench images up down env install clean
+.PHONY: print-layers all help deps unit lint layers fuzz interop e2e e2e-v2 test test-full bench images up up.run down env install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 24

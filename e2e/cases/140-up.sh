@@ -10,7 +10,7 @@ expect_like "output" "$("$rig" up </dev/null 2>&1)" 'nginx version: nginx/'
 code=0
 EXEC_CMD='sh -c "exit 41"' make -s -C "$repo" up </dev/null >/dev/null 2>&1 || code=$?
 expect "exit code" $code 41
-protocols python3 "$repo/e2e/tools/terminal.py" "$rig" up
+protocols python3 "$repo/e2e/tools/terminal.py" make -s -C "$repo" up
 at_exit rm -f "$WORK/env"
 "$rig" env >"$WORK/env"
 expect "a shell with the printed lines" "$(env -i bash -c ". '$WORK/env'; PATH=\$PATH:/usr/bin:/bin; kubectl get pod nginx -o name; crictl pods --name nginx -q | wc -l")" $'pod/nginx\n1'
