@@ -90,6 +90,14 @@ bool str_has_suffix(const char *text, const char *suffix)
 	return have >= want && memcmp(text + have - want, suffix, want) == 0;
 }
 
+size_t str_scheme(const char *text)
+{
+	text = text ? text : "";
+	size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+
+	return text[size] == ':' ? size : 0;
+}
+
 bool str_is_one_of(const char *text, const char *const *words, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -55,6 +55,7 @@ bool str_empty(const char *text);
 const char *str_or(const char *text, const char *other); /* text unless NULL or empty */
 bool str_has_prefix(const char *text, const char *prefix);
 bool str_has_suffix(const char *text, const char *suffix);
+size_t str_scheme(const char *text); /* how long the scheme of a URL is ("unix" of "unix:/x"); 0 without one */
 bool str_is_one_of(const char *text, const char *const *words, size_t n);
 char *str_trim(char *text); /* cuts white space off both ends, in place */
 

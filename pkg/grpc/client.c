@@ -130,18 +130,17 @@ static grpc_channel *open_channel(const char *target)
 int rpc_endpoint_path(const char *endpoint, const char **ret_path, struct err *err)
 {
 	const char *rest = endpoint;
-	size_t scheme = strspn(endpoint, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
-	bool has_scheme = scheme > 0 && endpoint[scheme] == ':';
+	size_t scheme = str_scheme(endpoint);
 
-	if (has_scheme && strncasecmp(endpoint, "tcp:", strlen("tcp:")) == 0)
+	if (scheme && strncasecmp(endpoint, "tcp:", strlen("tcp:")) == 0)
 		return err_set(err, -EINVAL, "only support unix socket endpoint");
-	if (has_scheme && strncasecmp(endpoint, "unix:", strlen("unix:")) != 0)
+	if (scheme && strncasecmp(endpoint, "unix:", strlen("unix:")) != 0)
 		return err_set(err, -EINVAL, "protocol \"%.*s\" not supported", (int)scheme, endpoint);
-	if (has_scheme)
+	if (scheme)
 		rest += scheme + 1;
 	/* What stands between two slashes and the path would be a host; without scheme it is whatever comes first. */
-	if (has_scheme ? strncmp(rest, "//", 2) == 0 : *rest != '/')
-		rest = strchr(has_scheme ? rest + 2 : rest, '/');
+	if (scheme ? strncmp(rest, "//", 2) == 0 : *rest != '/')
+		rest = strchr(scheme ? rest + 2 : rest, '/');
 	if (!rest || *rest != '/')
 		return err_set(err, -EDESTADDRREQ,
 			       "rpc error: code = Unavailable desc = dns resolver: missing address");

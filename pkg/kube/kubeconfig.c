@@ -16,8 +16,6 @@
 
 enum { FILE_MAX = 1024 * 1024 }; /* a kubeconfig with embedded certificates is 6 KiB; people collect clusters in it */
 
-#define URL_SCHEME "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
-
 /* Paths in a kubeconfig are relative to its folder. */
 static const char *beside(struct arena *arena, const char *config_path, const char *path)
 {
@@ -170,10 +168,9 @@ static int take_pem(struct arena *arena, const ProtobufCBinaryData *data, const 
 /* A server may come without scheme, and then it is spoken to in the clear. */
 static int take_server(struct kubeconfig *config, const char *server, struct err *err)
 {
-	const char *authority = strstr(server, "://");
-	bool whole = authority && authority > server && strspn(server, URL_SCHEME) == (size_t)(authority - server) &&
-		     !strchr("/?#", authority[3]);
-	const char *host = whole ? authority + 3 : server;
+	size_t scheme = str_scheme(server);
+	bool whole = scheme && str_has_prefix(server + scheme, "://") && !strchr("/?#", server[scheme + 3]);
+	const char *host = whole ? server + scheme + 3 : server;
 	size_t length = strcspn(host, "/?#"), bad = strcspn(host, " \\^`{|}");
 
 	if (bad < length && whole)
