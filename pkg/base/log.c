@@ -50,9 +50,9 @@ static size_t room(const struct buf *line)
  * The escapes of Go's %q and of JSON agree on what text needs; other control bytes differ in form only. A text that
  * does not fit ends with dots.
  */
-static void put_escaped(struct buf *line, const char *text, bool json)
+static void put_escaped(struct buf *line, const char *text, size_t size, bool json)
 {
-	for (; *text; text++) {
+	for (const char *end = text + size; text < end; text++) {
 		unsigned char c = (unsigned char)*text;
 		bool inside = (c & 0xc0) == 0x80; /* a character */
 
@@ -78,22 +78,19 @@ static void put_escaped(struct buf *line, const char *text, bool json)
 static void put_quoted(struct buf *line, const char *text, bool json)
 {
 	buf_putc(line, '"');
-	put_escaped(line, text, json);
+	put_escaped(line, text, strlen(text), json);
 	buf_putc(line, '"');
 }
 
 /* A text of several lines, as klog has it: each behind a tab, between "<" and " >" on a line of its own. */
 static void put_lines(struct buf *line, const char *text)
 {
-	char part[LOG_LINE_MAX];
-
 	buf_putc(line, '<');
 	while (*text && room(line)) {
 		size_t size = strcspn(text, "\n");
 
-		snprintf(part, sizeof part, "%.*s", (int)MIN(size, sizeof part - 1), text);
 		buf_puts(line, "\n\t");
-		put_escaped(line, part, false);
+		put_escaped(line, text, size, false);
 		text += size + (text[size] == '\n');
 	}
 	buf_puts(line, "\n >");
