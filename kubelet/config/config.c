@@ -635,11 +635,10 @@ static int finish(struct parsing *parsing, struct err *err)
 			       "failed to validate kubelet configuration, error: %s, path: "
 			       "&TypeMeta{Kind:,APIVersion:,}",
 			       arena_strdup(config->arena, err->text));
-	code = words_check(config->kubelet, err);
-	if (code == 0)
-		code = amounts_check(config->kubelet, err);
+	if ((code = words_check(config->kubelet, err)) < 0 || (code = amounts_check(config->kubelet, err)) < 0)
+		return code;
 	leave_out_zeros(config);
-	return code;
+	return 0;
 }
 
 int config_load(int argc, char **argv, struct config **ret_config, struct err *err)
