@@ -376,50 +376,79 @@ static uint64_t websocket_frame(struct tracker *tracker, const unsigned char *at
 	return head + length;
 }
 
-size_t tracker_from_server(struct tracker *tracker, const void *bytes, size_t size)
+/* How many bytes may pass next: a whole frame, or what has come of a long one; 0 when none may. */
+static size_t next_part(struct tracker *tracker, const unsigned char *at, size_t size, bool *whole)
 {
-	const unsigned char *at = bytes;
-	size_t passed = 0;
+	/* A frame that cannot pass yet is looked at again: nothing may be remembered of it before. */
+	struct tracker before = *tracker;
+	bool holds = false, status = false;
+	uint64_t length;
 
-	if (tracker->wire == WIRE_BYTES || !tracker->is_command)
-		return size;
-	while (passed < size && !tracker->ended_silently) {
-		bool holds = false, status = false;
-		uint64_t length;
-
-		if (tracker->long_left) {
-			size_t part = (size_t)MIN(tracker->long_left, (uint64_t)(size - passed));
-
-			passed += part;
-			tracker->long_left -= part;
-			if (!tracker->long_left && tracker->long_is_status)
-				tracker->status_passed = true;
-			continue;
-		}
-		if (size - passed < 2)
-			break;
-		/* A frame that cannot pass yet is looked at again: nothing may be remembered of it before. */
-		struct tracker before = *tracker;
-
-		length = tracker->wire == WIRE_SPDY
-				 ? spdy_frame(tracker, at + passed, size - passed, &holds, &status)
-				 : websocket_frame(tracker, at + passed, size - passed, &holds, &status);
+	*whole = false;
+	if (!tracker->long_left) {
+		if (size < 2)
+			return 0;
+		length = tracker->wire == WIRE_SPDY ? spdy_frame(tracker, at, size, &holds, &status)
+						    : websocket_frame(tracker, at, size, &holds, &status);
 		if (!length || holds)
-			break;
-		if (length > TRACKER_FRAME_BYTES) {
-			tracker->long_left = length;
-			tracker->long_is_status = status;
-			continue;
+			return 0;
+		if (length <= TRACKER_FRAME_BYTES) {
+			if (length > size)
+				*tracker = before;
+			else if (status)
+				tracker->status_passed = true;
+			*whole = length <= size;
+			return *whole ? (size_t)length : 0;
 		}
-		if (length > size - passed) {
-			*tracker = before;
-			break;
-		}
-		passed += length;
-		if (status)
-			tracker->status_passed = true;
+		tracker->long_left = length;
+		tracker->long_is_status = status;
 	}
-	return passed;
+	size = (size_t)MIN(tracker->long_left, (uint64_t)size);
+	tracker->long_left -= size;
+	if (!tracker->long_left && tracker->long_is_status)
+		tracker->status_passed = true;
+	return size;
+}
+
+/* Two SPDY data frames: the first takes over the second one's length and flags, when its content can follow too. */
+static bool join(unsigned char *first, const unsigned char *second)
+{
+	uint32_t length = (get_be32(first + 4) & 0xffffff) + (get_be32(second + 4) & 0xffffff);
+
+	if (get_be32(first) != get_be32(second) || (first[4] & FLAG_FIN) || length > TRACKER_FRAME_BYTES)
+		return false;
+	first[4] = second[4];
+	first[5] = (unsigned char)(length >> 16);
+	first[6] = (unsigned char)(length >> 8);
+	first[7] = (unsigned char)length;
+	return true;
+}
+
+size_t tracker_from_server(struct tracker *tracker, void *bytes, size_t *size)
+{
+	unsigned char *from = bytes, *to = bytes, *end = from + *size;
+	unsigned char *data = NULL; /* the frame before, if one of data */
+	size_t part;
+	bool whole;
+
+	if (tracker->wire == WIRE_BYTES || (tracker->wire == WIRE_WEBSOCKET && !tracker->is_command))
+		return *size;
+	while (from < end && !tracker->ended_silently &&
+	       (part = next_part(tracker, from, (size_t)(end - from), &whole))) {
+		bool is_data = whole && tracker->wire == WIRE_SPDY && !(from[0] & 0x80);
+		size_t head = is_data && data && join(data, from) ? SPDY_HEAD_BYTES : 0;
+
+		if (!head)
+			data = is_data ? to : NULL;
+		if (to != from + head)
+			memmove(to, from + head, part - head);
+		to += part - head;
+		from += part;
+	}
+	if (to != from)
+		memmove(to, from, (size_t)(end - from));
+	*size -= (size_t)(from - to);
+	return (size_t)(to - (unsigned char *)bytes);
 }
 
 bool tracker_ends_without_status(const struct tracker *tracker)

@@ -152,10 +152,15 @@ void relay_break(struct client *client, const char *why)
 
 void relay_step(struct client *client)
 {
-	if (client->relay.passed < client->out.size)
-		client->relay.passed +=
-			tracker_from_server(client->relay.tracker, client->out.bytes + client->relay.passed,
-					    client->out.size - client->relay.passed);
+	size_t fresh = client->out.size - client->relay.passed;
+
+	if (fresh) {
+		char *bytes = client->out.bytes + client->relay.passed;
+
+		client->out.size = client->relay.passed;
+		client->relay.passed += tracker_from_server(client->relay.tracker, bytes, &fresh);
+		client->out.size += fresh;
+	}
 	if (client->client_ended) {
 		/* What the client sent goes on, then the runtime sees the end of it. */
 		struct tls_conn *conn = steal_pointer(&client->conn);
