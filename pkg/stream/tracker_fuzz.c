@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		http_head_init(&answer, true);
 		http_head_feed(&answer, text, strlen(text), &taken);
-		tracker = tracker_new(&answer, true);
+		tracker = tracker_new(&answer, !(data[0] & 0x80));
 		http_head_done(&answer);
 		tracker_from_client(tracker, data + 2, client);
 		pass(tracker, data + 2 + client, size - 2 - client, whole ? size : (size_t)data[1] + 1, &passed);

@@ -53,21 +53,25 @@ static struct tracker *make(const char *upgrade, const char *protocol, bool is_c
 	return tracker;
 }
 
+/* More bytes from the server: what may pass now is appended to `out`, the rest stays in `pending`. */
+static void pass_more(struct tracker *tracker, const char *bytes, size_t size, struct buf *pending, struct buf *out)
+{
+	size_t n;
+
+	buf_append(pending, bytes, size);
+	n = tracker_from_server(tracker, pending->bytes, &pending->size);
+	CHECK("no more than there is", n <= pending->size);
+	buf_append(out, pending->bytes, n);
+	buf_consume(pending, n);
+}
+
 /* Passes what may pass, whole or byte by byte as it comes in; what would reach the client is appended to `out`. */
 static void pass(struct tracker *tracker, const char *bytes, size_t size, bool by_byte, struct buf *out)
 {
 	_cleanup_buf_ struct buf pending = BUF_INIT(1 << 20);
 
-	for (size_t at = 0; at < size;) {
-		size_t part = by_byte ? 1 : size, n;
-
-		buf_append(&pending, bytes + at, part);
-		at += part;
-		n = tracker_from_server(tracker, pending.bytes, &pending.size);
-		CHECK("no more than there is", n <= pending.size);
-		buf_append(out, pending.bytes, n);
-		buf_consume(&pending, n);
-	}
+	for (size_t at = 0; at < size; at += by_byte ? 1 : size)
+		pass_more(tracker, bytes + at, by_byte ? 1 : size, &pending, out);
 }
 
 TEST(the_dictionary_is_the_one_of_the_draft)
@@ -121,6 +125,14 @@ TEST(sessions_and_what_a_break_adds)
 		  7, false, false, NULL },
 		{ "ws old protocol closes", "websocket", "channel.k8s.io", BYTES(WS_OUT WS_CLOSE_FRAME), 10, false,
 		  false, NULL },
+		{ "end of the stream cut, which has not ended then", "SPDY/3.1", "v4.channel.k8s.io",
+		  BYTES("\x00\x00\x00\x03\x01\x00\x00\x03"
+			"a"),
+		  0, true, false, "\3\1" },
+		{ "ws fragments stay apart", "websocket", "v4.channel.k8s.io",
+		  BYTES("\x02\x02\x01"
+			"a\0\6\0\0\0\0\0\0\0\6\0\0\0\0\0\0"),
+		  20, true, false, "\x80" },
 		{ "ws open message is closed first", "websocket", "v4.channel.k8s.io",
 		  BYTES("\x02\x02\x01"
 			"a"),
@@ -193,6 +205,17 @@ TEST(a_long_frame_streams_and_is_filled)
 	"\x00\x00\x00\x01\x00\x00\x00\x02" \
 	"xy"
 
+/* What whole SPDY frames bring: content of data, with all else between. */
+static void content_of(const char *frames, size_t size, struct buf *into)
+{
+	for (size_t at = 0, part; at < size; at += part) {
+		size_t head = frames[at] & 0x80 ? 0 : 8;
+
+		part = 8 + (size_t)(unsigned char)frames[at + 7];
+		buf_append(into, frames + at + head, part - head);
+	}
+}
+
 TEST(data_frames_of_a_stream_become_one)
 {
 	static const struct {
@@ -217,15 +240,23 @@ TEST(data_frames_of_a_stream_become_one)
 		  BYTES("\0\0\0\3\0\0\0\6abcabc" REPLY_1 "\0\0\0\1\0\0\0\4xyxy") },
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct tracker *tracker = make("SPDY/3.1", rows[i].protocol, *rows[i].protocol == 'v');
-		_cleanup_buf_ struct buf out = BUF_INIT(1 << 20);
+	/* At once, and in two parts at each byte: however it comes, what is held back comes out with the rest. */
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (size_t cut = 0; cut < rows[i].size; cut++) {
+			struct tracker *tracker = make("SPDY/3.1", rows[i].protocol, *rows[i].protocol == 'v');
+			_cleanup_buf_ struct buf out = BUF_INIT(1 << 20), pending = BUF_INIT(1 << 20);
 
-		tracker_from_client(tracker, SYN_ERROR SYN_STDOUT, sizeof(SYN_ERROR SYN_STDOUT) - 1);
-		pass(tracker, rows[i].server, rows[i].size, false, &out);
-		CHECK_MEM(rows[i].rule, out.bytes, out.size, rows[i].client, rows[i].passes);
-		tracker_free(tracker);
-	}
+			tracker_from_client(tracker, SYN_ERROR SYN_STDOUT, sizeof(SYN_ERROR SYN_STDOUT) - 1);
+			pass_more(tracker, rows[i].server, cut, &pending, &out);
+			pass_more(tracker, rows[i].server + cut, rows[i].size - cut, &pending, &out);
+			if (cut == 0)
+				CHECK_MEM(rows[i].rule, out.bytes, out.size, rows[i].client, rows[i].passes);
+			_cleanup_buf_ struct buf content = BUF_INIT(1 << 20), want = BUF_INIT(1 << 20);
+			content_of(out.bytes, out.size, &content);
+			content_of(rows[i].client, rows[i].passes, &want);
+			CHECK_MEM(rows[i].rule, content.bytes, content.size, want.bytes, want.size);
+			tracker_free(tracker);
+		}
 }
 
 /* Frames as containerd makes them: 32 KiB of content. No frame holds more than 64, and a long one stands alone. */
@@ -233,16 +264,21 @@ TEST(joined_frames_have_a_limit)
 {
 	struct tracker *tracker = make("SPDY/3.1", "portforward.k8s.io", false);
 	_cleanup_buf_ struct buf in = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);
+	_cleanup_buf_ struct buf pending = BUF_INIT(1 << 20);
 	static const char content[100000];
+	size_t cut;
 
 	for (int i = 0; i < 3; i++) {
 		buf_append(&in, "\0\0\0\3\0\0\x80\0", 8);
 		buf_append(&in, content, 32768);
 	}
 	buf_append(&in, "\0\0\0\3\0\1\x86\xa0", 8);
+	cut = in.size + 70000;
 	buf_append(&in, content, sizeof content);
+	memcpy(in.bytes + cut, "\0\0\0\3\0\0\0\1", 8); /* content that looks like a frame */
 	buf_append(&in, OUT_ABC OUT_ABC, 22);
-	pass(tracker, in.bytes, in.size, false, &out);
+	pass_more(tracker, in.bytes, cut, &pending, &out);
+	pass_more(tracker, in.bytes + cut, in.size - cut, &pending, &out);
 	CHECK_INT("size", out.size, ==, 8 + 65536 + 8 + 32768 + 8 + sizeof content + 8 + 6);
 	CHECK_MEM("the first two", out.bytes, 8, "\0\0\0\3\0\1\0\0", 8);
 	CHECK_MEM("the third", out.bytes + 8 + 65536, 8, "\0\0\0\3\0\0\x80\0", 8);
@@ -287,17 +323,21 @@ TEST(sessions_where_nothing_is_made_up)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20), added = BUF_INIT(1 << 20);
 	struct tracker *forward = make("SPDY/3.1", "portforward.k8s.io", false);
+	struct tracker *forward_ws = make("websocket", "portforward.k8s.io", false);
 	struct tracker *unopened = make("SPDY/3.1", "v4.channel.k8s.io", true);
 	struct tracker *blind = make("SPDY/3.1", "v4.channel.k8s.io", true);
 
 	pass(forward, OUT_ABC "\x00", 12, false, &out);
 	CHECK_INT("port-forward passes whole frames", out.size, ==, 11);
 	CHECK("port-forward", tracker_break(forward, "x", &added) && !added.size);
+	pass(forward_ws, "\x82\x7e\x01", 3, false, &out);
+	CHECK_INT("with WebSockets it passes as it comes", out.size, ==, 11 + 3);
 	CHECK("no stream to tell it on", !tracker_break(unopened, "x", &added) && !added.size);
 	tracker_from_client(blind, "\x80\x03\x00\x01\x00\x00\x00\x0cgarbagegarba", 20);
 	tracker_from_client(blind, SYN_ERROR, sizeof SYN_ERROR - 1);
 	CHECK("frames without sense", !tracker_break(blind, "x", &added) && !added.size);
 	tracker_free(forward);
+	tracker_free(forward_ws);
 	tracker_free(unopened);
 	tracker_free(blind);
 }

@@ -20,7 +20,7 @@ enum {
 	HEAD_MS = 30 * 1000,        /* for handshake and head; stock waits 4 h (listed deviation) */
 	LINGER_MS = 30 * 1000,      /* for a client that is slow to read the end of a session */
 	LINGER_BAD_MS = 2 * 1000,   /* for one that is sent away */
-	READ_BYTES = 64 << 10,      /* one step of the pump: two frames of a Go server, which become one */
+	READ_BYTES = 65 << 10,      /* one step of the pump: two frames of a Go server, to become one */
 	OUT_LIMIT_BYTES = 18 << 20, /* a broken frame of 16 MiB is filled up at once */
 };
 

@@ -156,10 +156,10 @@ void relay_step(struct client *client)
 
 	if (fresh) {
 		char *bytes = client->out.bytes + client->relay.passed;
+		size_t left = fresh;
 
-		client->out.size = client->relay.passed;
-		client->relay.passed += tracker_from_server(client->relay.tracker, bytes, &fresh);
-		client->out.size += fresh;
+		client->relay.passed += tracker_from_server(client->relay.tracker, bytes, &left);
+		client->out.size -= fresh - left;
 	}
 	if (client->client_ended) {
 		/* What the client sent goes on, then the runtime sees the end of it. */
