@@ -27,7 +27,7 @@ public.pkg/loop := task child
 public.pkg/sys := cgroup huge_pages mount mountinfo sysctl
 public.pkg/codec := amount base64 crilog duration imageref json meta pb pbjson quantity quote rfc3339 utf8 yaml
 public.pkg/stream := http_head tracker
-public.pkg/net := digest http_client tls_server x509
+public.pkg/net := algorithms digest http_client tls_server x509
 public.pkg/kube := event listwatch
 public.kubelet/cm := resources
 public.kubelet/object := field
@@ -56,7 +56,7 @@ tests.kubelet/gate := kubelet/gate/child
 needs.kubelet/api := $(kubelet.pkg) pkg/net kubelet/runtime kubelet/gate
 tests.kubelet/api := pkg/stream
 needs.kubelet := $(kubelet.pkg) kubelet/config kubelet/cm kubelet/object kubelet/volume kubelet/runtime kubelet/pleg \
-	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/gate/child kubelet/api
+	kubelet/source kubelet/pod kubelet/node kubelet/cert kubelet/gate kubelet/gate/child kubelet/api pkg/net
 
 libs.pkg/stream := -l:libz.a
 libs.pkg/loop := -l:libuv_a.a -lpthread -ldl -lrt

@@ -20,6 +20,7 @@
 #include "pkg/base/log.h"
 #include "pkg/base/memory.h"
 #include "pkg/loop/loop.h"
+#include "pkg/net/algorithms.h"
 #include "pkg/sys/mount.h"
 
 enum {
@@ -220,5 +221,6 @@ int main(int argc, char **argv)
 	}
 	log_info("Kubelet version", "kubeletVersion", CONFIG_KUBERNETES_VERSION, NULL);
 	config_log_idle(config);
+	algorithms_limit();
 	return run(config);
 }

@@ -22,6 +22,7 @@
 #include "pkg/base/file.h"
 #include "pkg/base/list.h"
 #include "pkg/base/log.h"
+#include "pkg/net/algorithms.h"
 
 /*
  * OpenSSL on the loop's own readiness, not libwebsockets: its raw-skt role (4.1.6) closes a connection in the moment
@@ -114,6 +115,7 @@ struct tls_server *tls_server_new(struct loop *loop)
 	if (log_verbosity() < LOG_DEBUG)
 		how |= OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_LOAD_SSL_STRINGS;
 	OPENSSL_init_ssl(how, NULL);
+	algorithms_limit();
 	return server;
 }
 
