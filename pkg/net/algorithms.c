@@ -55,11 +55,11 @@ static bool is_kept(const char *names)
 static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
 {
 	const OSSL_ALGORITHM *all = query_all(provider, operation, no_cache);
-	size_t n = 0;
 
-	if (operation != OSSL_OP_CIPHER || !all || ciphers[0].algorithm_names)
-		return operation == OSSL_OP_CIPHER && all ? ciphers : all;
-	for (; all->algorithm_names && n < ARRAY_LEN(kept); all++)
+	if (operation != OSSL_OP_CIPHER || !all)
+		return all;
+	/* Asked again, it fills the same places with the same. */
+	for (size_t n = 0; all->algorithm_names && n < ARRAY_LEN(kept); all++)
 		if (is_kept(all->algorithm_names))
 			ciphers[n++] = *all;
 	return ciphers;

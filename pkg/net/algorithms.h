@@ -3,9 +3,9 @@
 /*
  * Which of libcrypto's algorithms this process has.
  *
- * The first use of one cipher makes libcrypto build objects for every cipher of its default provider, 130 of them with
- * aliases and caches. A node agent speaks TLS 1.2 and 1.3, reads keys and makes certificates, and nothing else: with
- * the ciphers of these alone a process keeps 130 KiB less.
+ * The first use of one cipher makes libcrypto build objects for every cipher of its default provider, over a hundred
+ * with their caches. A node agent speaks TLS 1.2 and 1.3, reads keys and makes certificates, and nothing else: with the
+ * ciphers of these alone the kubelet keeps 96 KiB less and the gate 120.
  */
 
 /*
